@@ -1,0 +1,112 @@
+/* The dispatcher: finds the verb and calls it. The only file that knows both shells.
+ *
+ * Installed a second time as kubectl-spawnpoint, which makes it a kubectl plug-in.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "base/str.h"
+#ifdef SP_HAVE_DAEMON
+#include "daemon/daemon_main.h"
+#endif
+#if defined(SP_HAVE_SIMULATE) || defined(SP_HAVE_EXPLAIN) || defined(SP_HAVE_COMPARE) || defined(SP_HAVE_CONFIG) || \
+    defined(SP_HAVE_DEMO)
+#include "sim/sim_main.h"
+#endif
+#include "spawnpoint_version.h"
+
+#define EXIT_USAGE 2
+
+static int version_main(int argc, char **argv);
+
+struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
+    const char *summary;
+};
+
+static const struct verb verbs[] = {
+#ifdef SP_HAVE_DAEMON
+    {"serve", serve_main, "answer kube-scheduler's extender calls"},
+#endif
+#ifdef SP_HAVE_SIMULATE
+    {"simulate", simulate_main, "place the waiting pods of a cluster dump, or all of them"},
+#endif
+#ifdef SP_HAVE_EXPLAIN
+    {"explain", explain_main, "why here, why not there, and what would change it"},
+#endif
+#ifdef SP_HAVE_COMPARE
+    {"compare", compare_main, "two or more policies on the same input"},
+#endif
+#ifdef SP_HAVE_CONFIG
+    {"config", config_main, "print, check and explain the configuration"},
+#endif
+#ifdef SP_HAVE_DEMO
+    {"demo", demo_main, "the whole tour without a cluster"},
+#endif
+    {"version", version_main, "print the version"},
+};
+
+static int version_main(int argc, char **argv)
+{
+    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    if (argc > 1 && !help) {
+        (void)fprintf(stderr, "spawnpoint version: unexpected argument \"%s\"\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    if (help) {
+        (void)printf("usage: spawnpoint version\n\nPrints the version.\n\nexample:\n  spawnpoint version\n");
+        return 0;
+    }
+    (void)printf("spawnpoint %s\n", SPAWNPOINT_VERSION);
+    return 0;
+}
+
+static void print_usage(FILE *out)
+{
+    (void)fprintf(out, "Spawnpoint places game servers where their players are.\n\n"
+                       "usage: spawnpoint COMMAND [OPTION...]\n\ncommands:\n");
+    for (size_t i = 0; i < SP_COUNTOF(verbs); i++) {
+        (void)fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+    }
+    (void)fprintf(out, "\n`spawnpoint COMMAND --help` shows the options and examples.\n"
+                       "exit codes: 0 ok, 1 error, 2 usage, 3 a failed expectation, 130 interrupted\n");
+}
+
+static int unknown_verb(const char *word)
+{
+    const char *names[SP_COUNTOF(verbs)];
+    for (size_t i = 0; i < SP_COUNTOF(verbs); i++) {
+        names[i] = verbs[i].name;
+    }
+    const char *near = str_nearest(str_c(word), names, SP_COUNTOF(names));
+    (void)fprintf(stderr, "spawnpoint: unknown command \"%s\"", word);
+    if (near != NULL) {
+        (void)fprintf(stderr, "; did you mean \"%s\"?", near);
+    }
+    (void)fprintf(stderr, "\n`spawnpoint --help` lists the commands.\n");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (strcmp(word, "--version") == 0) {
+        word = "version";
+    }
+    for (size_t i = 0; i < SP_COUNTOF(verbs); i++) {
+        if (strcmp(word, verbs[i].name) == 0) {
+            return verbs[i].run(argc - 1, argv + 1);
+        }
+    }
+    return unknown_verb(word);
+}
