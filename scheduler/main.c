@@ -10,8 +10,8 @@
 #ifdef SP_HAVE_DAEMON
 #include "daemon/daemon_main.h"
 #endif
-#if defined(SP_HAVE_SIMULATE) || defined(SP_HAVE_EXPLAIN) || defined(SP_HAVE_COMPARE) || defined(SP_HAVE_CONFIG) || \
-    defined(SP_HAVE_DEMO)
+#if defined(SP_HAVE_SIMULATE) || defined(SP_HAVE_EXPLAIN) || defined(SP_HAVE_COMPARE) || \
+    defined(SP_HAVE_CONFIG) || defined(SP_HAVE_DEMO)
 #include "sim/sim_main.h"
 #endif
 #include "spawnpoint_version.h"
@@ -56,7 +56,8 @@ static int version_main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (help) {
-        (void)printf("usage: spawnpoint version\n\nPrints the version.\n\nexample:\n  spawnpoint version\n");
+        (void)printf(
+            "usage: spawnpoint version\n\nPrints the version.\n\nexample:\n  spawnpoint version\n");
         return 0;
     }
     (void)printf("spawnpoint %s\n", SPAWNPOINT_VERSION);
@@ -70,8 +71,9 @@ static void print_usage(FILE *out)
     for (size_t i = 0; i < SP_COUNTOF(verbs); i++) {
         (void)fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
     }
-    (void)fprintf(out, "\n`spawnpoint COMMAND --help` shows the options and examples.\n"
-                       "exit codes: 0 ok, 1 error, 2 usage, 3 a failed expectation, 130 interrupted\n");
+    (void)fprintf(out,
+                  "\n`spawnpoint COMMAND --help` shows the options and examples.\n"
+                  "exit codes: 0 ok, 1 error, 2 usage, 3 a failed expectation, 130 interrupted\n");
 }
 
 static int unknown_verb(const char *word)

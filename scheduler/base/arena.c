@@ -16,7 +16,7 @@
 #endif
 #endif
 
-#define ARENA_ALIGN 16u
+#define ARENA_ALIGN     16u
 #define CHUNK_BYTES_MIN (16u << 10)
 #define CHUNK_BYTES_MAX (4u << 20)
 

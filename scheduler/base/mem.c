@@ -13,6 +13,9 @@ static _Atomic bool fail_forever;
 static _Atomic bool fail_happened;
 static _Thread_local uint64_t thread_count;
 
+/* No honest block is larger, and no allocator is asked for it. */
+#define BLOCK_BYTES_MAX ((size_t)1 << 39)
+
 /* Counts one allocation; true when it has to fail. */
 static bool count_and_ask(void)
 {
@@ -42,7 +45,7 @@ static bool count_and_ask(void)
 
 void *mem_alloc(size_t n)
 {
-    if (count_and_ask()) {
+    if (count_and_ask() || n > BLOCK_BYTES_MAX) {
         return NULL;
     }
     return malloc(n == 0 ? 1 : n);
@@ -50,18 +53,16 @@ void *mem_alloc(size_t n)
 
 void *mem_calloc(size_t count, size_t size)
 {
-    if (count_and_ask()) {
+    size_t n;
+    if (count_and_ask() || __builtin_mul_overflow(count, size, &n) || n > BLOCK_BYTES_MAX) {
         return NULL;
     }
-    if (count == 0 || size == 0) {
-        return calloc(1, 1);
-    }
-    return calloc(count, size); /* the C library refuses a product that overflows */
+    return calloc(1, n == 0 ? 1 : n);
 }
 
 void *mem_realloc(void *p, size_t n)
 {
-    if (count_and_ask()) {
+    if (count_and_ask() || n > BLOCK_BYTES_MAX) {
         return NULL;
     }
     return realloc(p, n == 0 ? 1 : n);

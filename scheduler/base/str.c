@@ -103,7 +103,10 @@ bool str_utf8_ok(struct str s)
             i++;
             continue;
         }
-        size_t more = c >= 0xc2u && c <= 0xdfu ? 1 : (c & 0xf0u) == 0xe0u ? 2 : c >= 0xf0u && c <= 0xf4u ? 3 : 0;
+        size_t more = c >= 0xc2u && c <= 0xdfu   ? 1
+                      : (c & 0xf0u) == 0xe0u     ? 2
+                      : c >= 0xf0u && c <= 0xf4u ? 3
+                                                 : 0;
         if (more == 0 || s.n - i <= more) {
             return false;
         }
