@@ -2,14 +2,13 @@
 #
 # Compiler and linker flags for every target of the project.
 include(CheckCCompilerFlag)
-include(CheckPIESupported)
 
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-check_pie_supported(LANGUAGES C)
+add_compile_options(-fPIE) # not -fPIC, which forbids inlining across functions that could be replaced
+add_link_options(-pie)
 
 if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
@@ -25,8 +24,10 @@ add_compile_options(
     -Werror=format-security -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion
     -ffp-contract=off # the same bits on every machine
     -fno-math-errno   # sqrt is one instruction
-    -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
-    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+    -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing)
+if(NOT SP_COVERAGE)
+    add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=") # the same bytes wherever it is built
+endif()
 if(SP_WERROR)
     add_compile_options(-Werror)
 endif()
