@@ -37,6 +37,7 @@ endif()
 
 # Adds those of the flags that the compiler knows.
 function(sp_add_known_flags)
+    set(CMAKE_REQUIRED_FLAGS -Werror) # a flag that is ignored is not known
     foreach(flag IN LISTS ARGN)
         string(MAKE_C_IDENTIFIER "SP_KNOWS${flag}" known)
         check_c_compiler_flag("${flag}" ${known})

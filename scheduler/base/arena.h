@@ -20,7 +20,7 @@ struct arena {
     size_t peak_bytes;
 };
 
-void arena_init(struct arena *a, size_t max_bytes); /* allocates nothing */
+void arena_init(struct arena *a, size_t max_bytes);         /* allocates nothing */
 void *arena_alloc(struct arena *a, size_t n) SP_MUST_CHECK; /* 16-byte aligned, not zeroed */
 void *arena_calloc(struct arena *a, size_t count, size_t size) SP_MUST_CHECK;
 /* Copies; the result is also NUL-terminated. p == NULL in the result means that memory was short. */

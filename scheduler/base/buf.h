@@ -17,8 +17,9 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max);
-int buf_reserve(struct buf *b, size_t cap); /* 0 or -ENOMEM; later writes up to cap allocate nothing */
-void buf_clear(struct buf *b);              /* empties, keeps the memory, mends broken */
+int buf_reserve(struct buf *b,
+                size_t cap);   /* 0 or -ENOMEM; later writes up to cap allocate nothing */
+void buf_clear(struct buf *b); /* empties, keeps the memory, mends broken */
 void buf_done(struct buf *b);
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, struct str s);
@@ -26,10 +27,10 @@ void buf_lit(struct buf *b, const char *c_string);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) SP_PRINTF(2, 3);
 void buf_i64(struct buf *b, int64_t v);
-void buf_f64(struct buf *b, double v);            /* shortest form; NaN and infinities as null */
-void buf_json_str(struct buf *b, struct str s);   /* quoted and escaped; bad UTF-8 becomes U+FFFD */
-void buf_html(struct buf *b, struct str s);       /* text or attribute value, escaped */
-struct str buf_view(const struct buf *b);         /* valid until the next write */
+void buf_f64(struct buf *b, double v);          /* shortest form; NaN and infinities as null */
+void buf_json_str(struct buf *b, struct str s); /* quoted and escaped; bad UTF-8 becomes U+FFFD */
+void buf_html(struct buf *b, struct str s);     /* text or attribute value, escaped */
+struct str buf_view(const struct buf *b);       /* valid until the next write */
 static inline void buf_cleanup(struct buf *b)
 {
     buf_done(b);

@@ -14,9 +14,9 @@
 #define ERR_TEXT_MAX 480
 
 struct err {
-    int code;             /* negative errno; 0 = no error */
+    int code;              /* negative errno; 0 = no error */
     uint32_t line, column; /* 1-based place in `file`; 0 = unknown */
-    char file[160];       /* "" = unknown; shortened in front when longer */
+    char file[160];        /* "" = unknown; shortened in front when longer */
     char text[ERR_TEXT_MAX];
 };
 

@@ -11,16 +11,16 @@
 
 #include "base/attr.h"
 
-void *mem_alloc(size_t n) SP_MUST_CHECK;              /* NULL when short; n == 0 gives a unique pointer */
+void *mem_alloc(size_t n) SP_MUST_CHECK; /* NULL when short; n == 0 gives a unique pointer */
 void *mem_calloc(size_t count, size_t size) SP_MUST_CHECK; /* zeroed; NULL on overflow too */
-void *mem_realloc(void *p, size_t n) SP_MUST_CHECK;   /* on NULL the old block stays valid */
-void mem_free(void *p);                               /* NULL is fine */
+void *mem_realloc(void *p, size_t n) SP_MUST_CHECK;        /* on NULL the old block stays valid */
+void mem_free(void *p);                                    /* NULL is fine */
 char *mem_strdup(const char *s) SP_MUST_CHECK;
 
-uint64_t mem_count(void);                    /* allocations so far (alloc, calloc, realloc) in all threads */
-uint64_t mem_thread_count(void);             /* the same for the calling thread */
+uint64_t mem_count(void);        /* allocations so far (alloc, calloc, realloc) in all threads */
+uint64_t mem_thread_count(void); /* the same for the calling thread */
 void mem_fail_at(uint64_t nth, bool forever); /* 0 switches off */
-bool mem_failed(void);                       /* whether the armed failure has happened */
+bool mem_failed(void);                        /* whether the armed failure has happened */
 
 static inline void mem_cleanup(void *pp)
 {

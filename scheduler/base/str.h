@@ -14,9 +14,9 @@ struct str {
     size_t n;
 };
 
-#define STR(lit) ((struct str){"" lit, sizeof(lit) - 1})
-#define STR_NONE ((struct str){NULL, 0})
-#define STR_FMT "%.*s"
+#define STR(lit)   ((struct str){"" lit, sizeof(lit) - 1})
+#define STR_NONE   ((struct str){NULL, 0})
+#define STR_FMT    "%.*s"
 #define STR_ARG(s) (int)(s).n, ((s).p ? (s).p : "")
 
 static inline struct str str_c(const char *c)
@@ -31,21 +31,22 @@ static inline bool str_is(struct str a, const char *lit)
 {
     return str_eq(a, str_c(lit));
 }
-int str_cmp(struct str a, struct str b);            /* by bytes, shorter first: <0, 0, >0 */
-bool str_eq_nocase(struct str a, struct str b);     /* ASCII only */
+int str_cmp(struct str a, struct str b);        /* by bytes, shorter first: <0, 0, >0 */
+bool str_eq_nocase(struct str a, struct str b); /* ASCII only */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 bool str_contains(struct str s, struct str part);
-struct str str_trim(struct str s);                  /* ASCII white space off both ends */
+struct str str_trim(struct str s); /* ASCII white space off both ends */
 /* Takes what stands before the first `sep` off the front of *rest and returns it; the rest is empty after
  * the last piece. */
 struct str str_cut(struct str *rest, char sep);
-bool str_utf8_ok(struct str s);                     /* well-formed, no surrogates, no over-long forms */
-uint64_t str_hash(struct str s, uint64_t key0, uint64_t key1); /* SipHash-1-3: safe against flooding */
+bool str_utf8_ok(struct str s); /* well-formed, no surrogates, no over-long forms */
+uint64_t str_hash(struct str s, uint64_t key0,
+                  uint64_t key1); /* SipHash-1-3: safe against flooding */
 
 /* Whole string to number; false when anything is left over or out of range (result untouched). */
 bool str_to_i64(struct str s, int64_t *ret);
-bool str_to_f64(struct str s, double *ret);         /* finite only; no hex, no "inf", no locale */
+bool str_to_f64(struct str s, double *ret); /* finite only; no hex, no "inf", no locale */
 /* Shortest decimal that reads back as the same double; "0" for -0. Returns its length; out holds >= 32 bytes. */
 size_t str_from_f64(char *out, double v);
 
