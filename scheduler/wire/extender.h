@@ -21,9 +21,13 @@ struct extender_args {
     struct str *nodes_json;   /* each node's bytes, to be returned unchanged */
     uint32_t n_nodes;
     uint32_t n_duplicate_keys; /* counted for a metric */
+    uint32_t *slots;          /* scratch of the writer (duplicate names), in the arena; a power of two, not initialised */
+    uint32_t n_slots;
 };
 /* -EINVAL: not JSON or a wrong type (answer 400). Null Pod is -EINVAL; null or absent names and nodes count as not given.
  * `decode_nodes` false leaves nodes empty. Names may be taken out without any allocation when they have no escapes. */
+int extender_decode_args_opt(struct str body, bool decode_nodes, struct arena *a, struct extender_args *ret,
+                             struct err *err) SP_MUST_CHECK;
 int extender_decode_args(struct str body, struct arena *a, struct extender_args *ret, struct err *err) SP_MUST_CHECK;
 
 struct extender_reject {

@@ -10,6 +10,9 @@
 #include "base/str.h"
 #include "wire/yaml_doc.h"
 
+/* Sends jansson's allocations through base/mem.h. Once, before threads; harmless when repeated. */
+void jdoc_init(void);
+
 /* Reads strict JSON into the same tree that yaml_parse gives (configuration may be JSON); no line and column per node
  * beyond what the source allows: each node carries the place of its key where it can be found, else 1:1. */
 int jdoc_parse(const char *file, struct str bytes, struct arena *a, struct yaml_node **ret, struct err *err) SP_MUST_CHECK;

@@ -16,6 +16,8 @@ int k8s_decode_pod(struct str json, struct arena *arena, struct pod_desc *ret, s
 /* What the API server would refuse in a pod (negative requests, maxSkew 0 …): -EINVAL with its reason. Files are
  * checked with it; live pods were checked by the API server. */
 int k8s_validate_pod(const struct pod_desc *pod, struct err *err) SP_MUST_CHECK;
+/* The same for a user's PriorityClass: at most 1e9, no name that begins with system-. */
+int k8s_validate_priority_class(const struct priority_class_desc *pc, struct err *err) SP_MUST_CHECK;
 
 struct k8s_head { /* what kind of object this is */
     struct str api_version, kind, name, ns;
