@@ -32,7 +32,8 @@ enum node_flags {
     NODE_GPU_DISPLAY = 1u << 9,     /* nvidia.com/gpu.mode=display */
     NODE_PRICE_GUESSED = 1u << 10,  /* no price known: in proportion to its resources */
     NODE_NOT_READY = 1u << 11,
-    NODE_SINGLE_FAULT_DOMAIN = 1u << 12 /* AKS spot scale sets */
+    NODE_SINGLE_FAULT_DOMAIN = 1u << 12, /* AKS spot scale sets */
+    NODE_GAME_POOL = 1u << 13       /* by convention kept for game servers: a label or a taint says so */
 };
 
 /* Facts of a node that are read rarely. Strings are symbols. */
@@ -68,13 +69,20 @@ struct counter {
     const sym *namespaces;
     uint32_t n_namespaces;
     struct selector ns_selector;
+    class_ix carrier_class;            /* of a carrier counter: whose term it is; CLASS_NONE otherwise */
     uint32_t *all, *live; /* [node rows] */
     uint64_t total_all;
+    uint64_t hash;        /* of the key: model only */
     bool sibling_keys;    /* the selector names a label that is not in the class's set */
 };
 
+/* topo_zone and topo_region are our own notion, from facts.zone and facts.region (legacy labels count, "0" is no zone);
+ * a constraint that names the label itself registers a topology of its own. */
+enum topology_source { TOPOLOGY_LABEL = 0, TOPOLOGY_OUR_ZONE, TOPOLOGY_OUR_REGION };
+
 struct topology {
     sym key;
+    enum topology_source source;
     dom_ix *of;       /* [node rows] */
     sym *names;       /* by domain; [0] unused */
     uint32_t *nodes;  /* live nodes by domain */
@@ -86,8 +94,12 @@ struct pod_row {
     struct pod_req req;
     node_ix node;       /* NODE_NONE: waits, or its node is not in the input */
     bool live, assumed;
+    bool waiting;       /* assumed over a row that waited: forget lets it wait again */
+    bool lifted;        /* counts are off: cluster_lift */
+    node_ix lifted_from;
     uint32_t pos;       /* place in the node's pod list */
     uint32_t order;     /* input order, for stable listing */
+    uint32_t wait_prev, wait_next; /* other pods whose node is not in the input; IX_NONE = in no list */
 };
 
 /* What is counted per fleet. Arrays by domain of the fleet's spread key, by spot pool, by region. */
@@ -106,6 +118,7 @@ struct fleet_row {
     uint32_t region_cap;
 };
 
+struct cluster_places; /* places.h: places, spot pools, the latency table's index */
 struct cluster_tables; /* name maps, storage: cluster_store.h, model only */
 
 struct cluster {
@@ -113,6 +126,7 @@ struct cluster {
     struct symtab *syms;
     const struct settings *settings; /* not owned; must outlive the cluster or be replaced by cluster_set_settings */
     struct cluster_tables *t;
+    struct cluster_places *places;   /* made by conventions_read_node; places_free() ends it, places_reset() on new settings */
 
     /* nodes: rows 0 .. n_rows-1, NODE_LIVE says which are in use */
     uint32_t n_rows, cap_rows, n_nodes;
@@ -151,6 +165,8 @@ struct cluster {
     struct node_change *log;
     uint64_t log_next;               /* position of the next entry */
     uint64_t log_cap;
+    uint64_t next_gen;               /* the last generation that was given */
+    uint32_t n_bad_annotations;      /* malformed values met; once for a class, session-ends once for a pod */
     uint64_t epoch;                  /* changes when everything cached must go: settings, namespaces, topology keys */
 };
 
@@ -181,11 +197,17 @@ int cluster_upsert_pvc(struct cluster *c, const struct pvc_desc *d, struct err *
 int cluster_upsert_storage_class(struct cluster *c, const struct storage_class_desc *d, struct err *err) SP_MUST_CHECK;
 int cluster_upsert_game_server(struct cluster *c, const struct game_server_desc *d, struct err *err) SP_MUST_CHECK;
 
+void cluster_remove_game_server(struct cluster *c, struct str ns, struct str name);
+/* Room ahead: until `pods` more pods (of known classes) were compiled and assumed, nothing is taken from the heap. Deltas
+ * keep room for a few hundred by themselves. */
+int cluster_reserve(struct cluster *c, uint32_t pods, struct err *err) SP_MUST_CHECK;
+
 /* ---- pods that are asked about ---- */
 /* Interns and finds (or makes) the class. Arrays of *ret live in `scratch`. A class once made stays. */
 int cluster_compile_pod(struct cluster *c, const struct pod_desc *d, struct arena *scratch, struct pod_req *ret,
                         struct err *err) SP_MUST_CHECK;
-/* Counts the pod on the node at once, as a real pod would. An earlier row of the same UID is replaced.
+/* Counts the pod on the node at once, as a real pod would. An earlier assumption of the same UID (without one: of the same
+ * name) is replaced; a row that waits takes the description of `p`, and forget lets it wait again.
  * -EEXIST when a bound pod with this UID stands somewhere already. */
 int cluster_assume(struct cluster *c, const struct pod_req *p, node_ix node, pod_ix *ret, struct err *err) SP_MUST_CHECK;
 /* Undoes an assume. */
@@ -235,6 +257,36 @@ struct storage_class_row {
     const struct node_term *topologies; /* OR; none = anywhere */
     uint32_t n_topologies;
 };
+
+/* Whether a term of a pod of class `owner` that stands on a node matches an incoming pod (kube-scheduler.md 3.10: the
+ * namespace selector is judged on the labels of the incoming pod's namespace). */
+bool cluster_term_matches(const struct cluster *c, const struct pod_class *owner, const struct pod_term *term,
+                          const struct pod_class *incoming, labelset_ix incoming_labels);
+/* Whether a namespace is in a list or passes a selector. Unknown namespaces have just their name as a label. */
+bool cluster_namespace_in(const struct cluster *c, sym ns, const sym *list, uint32_t n, const struct selector *sel);
+
+/* What else stands in the input; rows live as long as the cluster. */
+struct service_row {
+    sym ns, name;
+    struct selector selector;
+};
+struct workload_row { /* ReplicaSet, ReplicationController, StatefulSet … */
+    sym kind, ns, name, owner_kind, owner_name;
+    struct selector selector;
+    int32_t replicas;
+};
+struct pdb_row {
+    sym ns, name;
+    struct selector selector;
+    int32_t disruptions_allowed;
+    const sym *disrupted;
+    uint32_t n_disrupted;
+};
+uint32_t cluster_n_services(const struct cluster *c);
+const struct service_row *cluster_service(const struct cluster *c, uint32_t i);
+uint32_t cluster_n_pdbs(const struct cluster *c);
+const struct pdb_row *cluster_pdb(const struct cluster *c, uint32_t i);
+const struct workload_row *cluster_find_workload(const struct cluster *c, sym kind, sym ns, sym name);
 
 /* Interned for good and counted from now on; the same key gives the same number. Bumps the epoch when new. */
 int cluster_topology(struct cluster *c, struct str key, topo_ix *ret, struct err *err) SP_MUST_CHECK;

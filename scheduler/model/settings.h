@@ -131,6 +131,7 @@ struct settings {
     DESC_LIST(struct pool_settings) pools;
     DESC_LIST(struct kind_path) kinds;
     struct fleet_settings defaults; /* cluster-wide values of everything a fleet may set; players, session … */
+    bool session_shipped;   /* defaults.session_* are the shipped guess, not the operator's word */
     struct rates rates;
 };
 
