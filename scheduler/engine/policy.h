@@ -35,7 +35,7 @@ struct verdict {
     uint16_t reason;       /* REASON_NONE: passed */
     uint16_t arg;          /* REASON_INSUFFICIENT: the resource (res_ix) */
     uint8_t policy;        /* position in the preset's list; set by the engine */
-    uint8_t unresolvable;  /* starts as the table's value; a filter may change it (a request larger than the whole node) */
+    uint8_t unresolvable;  /* the table's value unless a filter sets 0 or 1 (a request larger than the whole node) */
 };
 
 /* How much a filter's (or cost's) answer for a node depends on; decides what the engine keeps between decisions. */
@@ -98,8 +98,11 @@ struct policy {
      * 0 or -ENOMEM. */
     int (*class_begin)(struct policy_ctx *ctx, struct arena *arena, void **ret_state, struct err *err);
     /* Per decision, before anything else of this policy: tables per zone, per place, per pool. 0, POLICY_SKIP (neither
-     * filter, cost nor rank is called), or -ENOMEM. */
+     * filter, cost nor rank is called), or -ENOMEM. A policy whose filter or cost is not DEP_LIVE answers POLICY_SKIP, and makes
+     * what these two read, by facts of class, settings and judge only: their results are kept. */
     int (*prepare)(struct policy_ctx *ctx, struct err *err);
+    /* NULL, or a refusal that stands on every node (Kubernetes' PreFilter): sets *ret's reason. Runs where the filter counts. */
+    void (*prefilter)(const struct policy_ctx *ctx, struct verdict *ret);
     /* For each node i whose ret[i].reason is REASON_NONE: leave it, or set reason (and arg, unresolvable). */
     void (*filter)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret);
     /* Latency stages 0..3 of nodes that passed all filters. At most one policy of a preset has it. */
