@@ -20,6 +20,7 @@ import time
 TAP = re.compile(r"^(not ok|ok) (\d+)\s*(?:-\s*)?(.*)$", re.M)
 PLAN = re.compile(r"^1\.\.(\d+)", re.M)
 TOTAL = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+UNITTEST = re.compile(r"^Ran (\d+) tests? in [\d.]+s\n\n(?:OK|FAILED)(?: \((.*)\))?$", re.M)
 SKIP_CODE = 77
 
 
@@ -70,6 +71,12 @@ def judge(code, text):
         passed = int(last[1])
         failed = ["(see above)"] * int(last[2])
         skipped = ["(see above)"] * int(last[3])
+    elif not rows and UNITTEST.search(text):
+        ran, details = UNITTEST.findall(text)[-1]
+        counts = dict(part.split("=") for part in details.split(", ") if "=" in part)
+        skipped = ["(see its output)"] * int(counts.get("skipped", 0))
+        failed = ["(see above)"] * (int(counts.get("failures", 0)) + int(counts.get("errors", 0)))
+        passed = int(ran) - len(skipped) - len(failed)
     elif not rows and code == SKIP_CODE:
         skipped.append("whole program")
     elif not rows and code == 0:
