@@ -52,7 +52,7 @@ arpa/inet dirent dlfcn fcntl fnmatch getopt glob grp libgen net/if netdb netinet
 pthread pwd regex sched semaphore spawn strings syslog termios unistd sys/epoll sys/eventfd sys/inotify sys/ioctl
 sys/mman sys/prctl sys/resource sys/select sys/signalfd sys/socket sys/stat sys/syscall sys/time sys/timerfd
 sys/types sys/uio sys/un sys/utsname sys/wait sys/random immintrin emmintrin tmmintrin arm_neon malloc linux/filter
-linux/seccomp linux/landlock linux/audit""".split())
+linux/seccomp linux/landlock linux/audit cpuid""".split())
 
 EVERYWHERE_BANNED = {
     "strcpy": "a length is always known: memcpy", "strcat": "buf.h", "sprintf": "snprintf or buf.h",
