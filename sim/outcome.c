@@ -2,9 +2,9 @@
 #include "sim/outcome.h"
 
 #include "base/limits.h"
-#include "base/sha256.h"
 #include "model/conventions.h"
 #include "sim/outcome_latency.h"
+#include "wire/sha256.h"
 
 #include <stdlib.h>
 
@@ -387,15 +387,15 @@ static void hash_placements(const struct cluster *c, const struct replay *r, str
     sha256_init(&sha);
     for (size_t i = 0; i < r->placements.n; i++) {
         const struct placement *p = &r->placements.p[i];
-        sha256_add(&sha, p->pod.p, p->pod.n);
-        sha256_add(&sha, "\t", 1);
+        sha256_update(&sha, p->pod.p, p->pod.n);
+        sha256_update(&sha, "\t", 1);
         if (p->node.v != IX_NONE) {
             struct str node = sym_str(c->syms, c->facts[p->node.v].name);
-            sha256_add(&sha, node.p, node.n);
+            sha256_update(&sha, node.p, node.n);
         }
-        sha256_add(&sha, "\n", 1);
+        sha256_update(&sha, "\n", 1);
     }
-    sha256_end(&sha, digest);
+    sha256_final(&sha, digest);
     sha256_hex(digest, o->hash);
 }
 

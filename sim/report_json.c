@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/report_json.h"
 
-#include "base/sha256.h"
+#include "wire/sha256.h"
 
 static void key(struct buf *b, const char *name)
 {
