@@ -276,8 +276,7 @@ static void write_row(struct writer *w, const struct explanation *x, const struc
     }
     buf_lit(w->out, n->full ? "  (looks full)" : "");
     style(w, "0");
-    buf_char(w->out, '
-');
+    buf_char(w->out, '\n');
 }
 
 static void write_top(struct writer *w, const struct explanation *x)
