@@ -99,6 +99,7 @@ struct pod_row {
     node_ix lifted_from;
     uint32_t pos;       /* place in the node's pod list */
     uint32_t order;     /* input order, for stable listing */
+    sym wait_on;        /* the node that it waits to see again; then wait_prev and wait_next are a ring */
     uint32_t wait_prev, wait_next; /* other pods whose node is not in the input; IX_NONE = in no list */
 };
 

@@ -122,6 +122,7 @@ struct host_port {
  * the cluster once it is stored. */
 struct pod_req {
     sym ns, name, uid, node_name, nominated;
+    sym game_server; /* name of the game server object behind it, whether it is in the input or not; SYM_NONE = no game server */
     class_ix cls;
     labelset_ix labels; /* all of them */
     enum pod_phase phase;

@@ -17,6 +17,8 @@ struct symtab {
     uint32_t *slots; /* open addressing, power of two; 0 = free, else sym + 1 */
     uint32_t n_slots;
     uint64_t key0, key1;
+    char *page, *spare; /* text is cut from pages, so that room can be reserved ahead */
+    size_t page_left;
 };
 
 int symtab_init(struct symtab *t, uint64_t hash_seed, struct err *err) SP_MUST_CHECK;
@@ -28,3 +30,5 @@ static inline struct str sym_str(const struct symtab *t, sym s)
 {
     return t->strs[s.v];
 }
+/* Makes room ahead: the next `n` new texts of up to 64 bytes each on average allocate nothing. */
+int symtab_reserve(struct symtab *t, uint32_t n, struct err *err) SP_MUST_CHECK;
