@@ -8,6 +8,7 @@
 #include "conf/csv.h"
 #include "conf/file.h"
 #include "conf/keytab.h"
+#include "model/prices.h"
 
 #define TABLE_BYTES_MAX ((size_t)1 << 30)
 #define RTT_MAX_MS 60000.0
@@ -137,22 +138,17 @@ static int latency_key_cmp(const void *rows, uint32_t a, uint32_t b)
 static int price_key_cmp(const void *rows, uint32_t a, uint32_t b)
 {
     const struct price_row *r = rows;
-    int d = str_cmp(r[a].instance_type, r[b].instance_type);
-    d = d != 0 ? d : str_cmp(r[a].region, r[b].region);
-    d = d != 0 ? d : str_cmp(r[a].zone, r[b].zone);
-    return d != 0 ? d : str_cmp(r[a].capacity_type, r[b].capacity_type);
+    return prices_row_cmp(&r[a], &r[b]);
 }
 
-/* *ret_later: the row that repeats an earlier one (*ret_first), or n when there is none. */
+/* *ret_later: the row that repeats an earlier one (*ret_first), or n when there is none. *ret_order: the rows' numbers in
+ * order, the caller's to free. */
 static int find_twin(const void *rows, size_t n, int (*cmp)(const void *, uint32_t, uint32_t), uint32_t *ret_first,
-                     uint32_t *ret_later, struct err *err)
+                     uint32_t *ret_later, uint32_t **ret_order, struct err *err)
 {
     struct order o = {.rows = rows, .n = n, .cmp = cmp};
     *ret_later = (uint32_t)n;
-    if (n < 2) {
-        return 0;
-    }
-    o.ix = mem_calloc(n, sizeof *o.ix);
+    o.ix = mem_calloc(n + 1, sizeof *o.ix);
     if (o.ix == NULL) {
         return err_nomem(err);
     }
@@ -170,7 +166,7 @@ static int find_twin(const void *rows, size_t n, int (*cmp)(const void *, uint32
             }
         }
     }
-    mem_free(o.ix);
+    *ret_order = o.ix;
     return 0;
 }
 
@@ -226,11 +222,11 @@ static int collect_latency(struct settings *s, const char *name, struct str byte
 int config_read_latency_bytes(struct settings *s, const char *name, struct str bytes, struct err *err)
 {
     latency_rows rows = {0};
-    uint32_t first = 0, later = 0;
+    uint32_t first = 0, later = 0, *order = NULL;
     struct latency_row *kept = NULL;
     int rc = collect_latency(s, name, bytes, &rows, err);
     if (rc == 0) {
-        rc = find_twin(rows.p, rows.n, latency_key_cmp, &first, &later, err);
+        rc = find_twin(rows.p, rows.n, latency_key_cmp, &first, &later, &order, err);
     }
     if (rc == 0 && later < rows.n) {
         rc = twin_error(name, bytes, first, later, err);
@@ -240,12 +236,13 @@ int config_read_latency_bytes(struct settings *s, const char *name, struct str b
         rc = kept != NULL ? 0 : err_nomem(err);
     }
     if (rc == 0) {
-        if (rows.n > 0) {
-            memcpy(kept, rows.p, rows.n * sizeof *kept);
+        for (size_t i = 0; i < rows.n; i++) {
+            kept[i] = rows.p[order[i]];
         }
         s->latency.rows.p = kept;
         s->latency.rows.n = (uint32_t)rows.n;
     }
+    mem_free(order);
     VEC_DONE(&rows);
     return rc;
 }
@@ -304,11 +301,11 @@ static int collect_prices(struct settings *s, const char *name, struct str bytes
 int config_read_prices_bytes(struct settings *s, const char *name, struct str bytes, struct err *err)
 {
     price_rows rows = {0};
-    uint32_t first = 0, later = 0;
+    uint32_t first = 0, later = 0, *order = NULL;
     struct price_row *kept = NULL;
     int rc = collect_prices(s, name, bytes, &rows, err);
     if (rc == 0) {
-        rc = find_twin(rows.p, rows.n, price_key_cmp, &first, &later, err);
+        rc = find_twin(rows.p, rows.n, price_key_cmp, &first, &later, &order, err);
     }
     if (rc == 0 && later < rows.n) {
         rc = twin_error(name, bytes, first, later, err);
@@ -318,12 +315,14 @@ int config_read_prices_bytes(struct settings *s, const char *name, struct str by
         rc = kept != NULL ? 0 : err_nomem(err);
     }
     if (rc == 0) {
-        if (rows.n > 0) {
-            memcpy(kept, rows.p, rows.n * sizeof *kept);
+        for (size_t i = 0; i < rows.n; i++) {
+            kept[i] = rows.p[order[i]];
         }
         s->prices.rows.p = kept;
         s->prices.rows.n = (uint32_t)rows.n;
+        s->prices.sorted = true;
     }
+    mem_free(order);
     VEC_DONE(&rows);
     return rc;
 }

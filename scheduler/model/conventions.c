@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "model/places.h"
+#include "model/prices.h"
 
 #define HOURS_24_MS (INT64_C(24) * 3600 * 1000)
 
@@ -296,7 +297,11 @@ static int read_hardware(const struct reading *r, struct err *err)
         family = guessed;
     }
     rc = rc != 0 ? rc : keep(r, family, &r->f->family, err);
+    const struct instance_type *shipped = known ? prices_find_type(type) : NULL;
     r->f->clock_mhz = read_small(r, CONV_CLOCK);
+    if (r->f->clock_mhz == 0 && shipped != NULL) {
+        r->f->clock_mhz = shipped->clock_mhz;
+    }
     r->f->generation = read_small(r, CONV_GENERATION);
     if (r->f->generation == 0 && known && (azure || guessed.n < type.n)) {
         r->f->generation = generation_of(guessed, azure);

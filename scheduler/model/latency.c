@@ -170,15 +170,19 @@ struct weighted {
     double ms, share;
 };
 
+/* Shell's sort: short for a fleet's handful, and no quadratic walk for a list of thousands. */
 static void sort_weighted(struct weighted *w, uint32_t n)
 {
-    for (uint32_t i = 1; i < n; i++) {
-        struct weighted one = w[i];
-        uint32_t at = i;
-        for (; at > 0 && w[at - 1].ms > one.ms; at--) {
-            w[at] = w[at - 1];
+    static const uint32_t gaps[] = {88573, 29524, 9841, 3280, 1093, 364, 121, 40, 13, 4, 1};
+    for (size_t g = 0; g < SP_COUNTOF(gaps); g++) {
+        for (uint32_t i = gaps[g]; i < n; i++) {
+            struct weighted one = w[i];
+            uint32_t at = i;
+            for (; at >= gaps[g] && w[at - gaps[g]].ms > one.ms; at -= gaps[g]) {
+                w[at] = w[at - gaps[g]];
+            }
+            w[at] = one;
         }
-        w[at] = one;
     }
 }
 

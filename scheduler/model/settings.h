@@ -126,6 +126,7 @@ struct settings {
     struct {
         struct str file;
         DESC_LIST(struct price_row) rows;
+        bool sorted;        /* rows stand in order of type, region, zone, capacity type: conf/ makes them so */
     } prices;
     DESC_LIST(struct fleet_settings) fleets;
     DESC_LIST(struct pool_settings) pools;
