@@ -7,6 +7,7 @@
 #include "sim/args.h"
 #include "sim/compare.h"
 #include "sim/expect.h"
+#include "sim/job.h"
 #include "sim/report_json.h"
 #include "sim/report_rows.h"
 #include "sim/report_table.h"
@@ -72,46 +73,6 @@ static int prepare(struct job *job)
     return SIM_OK;
 }
 
-static int run_in(struct job *job, struct world *w, const struct policy_choice *choice, uint64_t seed, struct err *err)
-{
-    struct report *r = &job->report;
-    struct replay replay;
-    int rc = 0;
-    if (r->runs.n == 0) {
-        world_warn(w, stderr);
-        rc = report_add_inputs(r, w, err);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    rc = replay_run(w, &(struct replay_opts){.preset = choice->preset, .seed = seed, .repack = job->args.repack}, &replay,
-                    err);
-    if (rc == 0) {
-        rc = report_add_run(r, w, &replay, str_c(choice->name), seed, err);
-    }
-    if (rc == 0 && replay.preempt_wanted > 0 && r->runs.n == 1) {
-        rc = report_add_note(r, STR("preemption of lower-priority pods by pending ones"), replay.preempt_wanted, err);
-    }
-    replay_done(&replay);
-    return rc;
-}
-
-static int run_all(struct job *job, struct err *err)
-{
-    int rc = 0;
-    for (size_t p = 0; p < job->policies.n && rc == 0; p++) {
-        for (size_t s = 0; s < job->args.seeds.n && rc == 0; s++) {
-            struct world w;
-            rc = world_open(&job->source, &job->policies.p[p], &w, err);
-            if (rc == 0) {
-                rc = run_in(job, &w, &job->policies.p[p], job->args.seeds.p[s], err);
-            }
-            world_close(&w);
-        }
-    }
-    return rc;
-}
-
 static int print(const struct job *job, struct err *err)
 {
     struct buf out CLEANUP_BUF;
@@ -145,10 +106,9 @@ static int run_job(struct job *job)
     r->reproduce = arena_str(&r->arena, buf_view(&line));
     r->with_placements = job->args.placements;
     r->keep_placements = job->args.format == FORMAT_TABLE;
-    int rc = r->reproduce.p == NULL ? err_nomem(&err) : run_all(job, &err);
-    if (rc == 0) {
-        rc = compare_fill(r, job->args.seeds.n, &err);
-    }
+    int rc = r->reproduce.p == NULL
+                 ? err_nomem(&err)
+                 : job_run(&job->source, job->policies.p, job->policies.n, stderr, r, &err);
     if (rc != 0) {
         return fail(job, &err, SIM_ERROR);
     }

@@ -4,6 +4,7 @@
 
 #include "conf/config.h"
 #include "policies/presets.h"
+#include "wire/jsonc.h"
 #include "wire/yaml_doc.h"
 
 #include <errno.h>
@@ -146,6 +147,7 @@ int world_open(struct world_source *src, const struct policy_choice *choice, str
 {
     const struct args *a = src->args;
     *ret = (struct world){0};
+    jsonc_init();
     int rc = open_settings(a, choice->config != NULL ? choice->config : a->config, ret, err);
     if (rc == 0) {
         rc = cluster_new(&ret->cluster, &ret->settings, err);
