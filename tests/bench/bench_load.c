@@ -1,0 +1,182 @@
+/* Reading a kubectl dump: ours to a finished model, against reading and bare-parsing the same bytes with cJSON.
+ *
+ *     bench_load               both in children of their own, in turn; medians of wall time, growth of the peak RSS
+ *     bench_load MODE N        N loads of one mode, for instruction counts: ours, cjson
+ *
+ * BENCH_MB: the size of the generated file (85).
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "support/bench.h"
+#include "support/gen_big.h"
+#include "wire/jsonc.h"
+#include "wire/load.h"
+
+struct result {
+    double seconds;
+    long grown_kib; /* peak RSS over the RSS at the start */
+};
+static char path[4096];
+static size_t file_bytes;
+static struct gen_big size;
+
+static void flush(void *arg, struct buf *out)
+{
+    if (out->broken || fwrite(out->p, 1, out->n, arg) != out->n) {
+        bench_die(path, "cannot write");
+    }
+    buf_clear(out);
+}
+
+static size_t average_object(void)
+{
+    struct buf b;
+    struct gen_big g = {10, 100};
+    buf_init(&b, LIMIT_REPLY_BYTES);
+    gen_big_dump(&b, &g, NULL, NULL);
+    size_t n = b.n / 110;
+    buf_done(&b);
+    return n;
+}
+
+static void make_file(long mb)
+{
+    struct stat st;
+    snprintf(path, sizeof path, "%s/spawnpoint-bench-%ld-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (long)getpid());
+    int fd = mkstemp(path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (!f) {
+        bench_die(path, "cannot create");
+    }
+    size.nodes = (uint32_t)((size_t)mb * 1000000 / average_object() / 11);
+    size.pods = size.nodes * 10;
+    struct buf b;
+    buf_init(&b, LIMIT_REPLY_BYTES);
+    gen_big_dump(&b, &size, flush, f);
+    buf_done(&b);
+    if (fclose(f) != 0 || stat(path, &st) != 0) {
+        bench_die(path, "cannot write");
+    }
+    file_bytes = (size_t)st.st_size;
+}
+
+static void load_ours(void *arg)
+{
+    (void)arg;
+    jsonc_init();
+    struct err err;
+    struct settings s;
+    struct cluster *c;
+    struct loaded l;
+    if (settings_default(&s, &err) != 0 || cluster_new(&c, &s, &err) != 0 || loaded_init(&l, c, &err) != 0 ||
+        load_path(&l, path, false, &err) != 0 || load_finish(&l, &err) != 0) {
+        bench_die("load", err.text);
+    }
+    if (c->n_nodes != size.nodes || c->n_pods_live != size.pods) {
+        bench_die("load", "other numbers of nodes and pods than were written");
+    }
+    /* a program that ends here frees nothing; the other side does not either */
+}
+
+static void load_cjson(void *arg)
+{
+    (void)arg;
+    cJSON_InitHooks(NULL); /* malloc and free */
+    FILE *f = fopen(path, "rb");
+    char *bytes = malloc(file_bytes);
+    if (!f || !bytes || fread(bytes, 1, file_bytes, f) != file_bytes) {
+        bench_die(path, "cannot read");
+    }
+    fclose(f);
+    cJSON *tree = cJSON_ParseWithLength(bytes, file_bytes);
+    if ((uint32_t)cJSON_GetArraySize(cJSON_GetObjectItem(tree, "items")) != size.nodes + size.pods) {
+        bench_die("cJSON", "another number of items than was written");
+    }
+}
+
+/* VmRSS or VmHWM of this process, KiB. */
+static long status_kib(const char *key)
+{
+    char line[256];
+    long v = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            v = strtol(line + strlen(key) + 1, NULL, 10);
+        }
+    }
+    if (f) {
+        fclose(f);
+    }
+    return v;
+}
+
+static struct result in_child(void (*fn)(void *))
+{
+    int ends[2], status;
+    struct result r = {0};
+    if (pipe(ends) != 0) {
+        bench_die("pipe", "failed");
+    }
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        long before = status_kib("VmRSS");
+        int64_t t = bench_wall_ns();
+        fn(NULL);
+        r.seconds = (double)(bench_wall_ns() - t) / 1e9;
+        r.grown_kib = status_kib("VmHWM") - before;
+        ssize_t n = write(ends[1], &r, sizeof r);
+        _exit(n == sizeof r ? 0 : 1);
+    }
+    close(ends[1]);
+    if (pid < 0 || read(ends[0], &r, sizeof r) != sizeof r || waitpid(pid, &status, 0) != pid || status != 0) {
+        bench_die("child", "failed");
+    }
+    close(ends[0]);
+    return r;
+}
+
+static void table(void)
+{
+    enum { ROUNDS = 7 };
+    static struct bench_series time[2], grown[2];
+    void (*const fns[2])(void *) = {load_ours, load_cjson};
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int k = 0; k < 2; k++) {
+            struct result r = in_child(fns[k]);
+            bench_add(&time[k], (int64_t)(r.seconds * 1e9));
+            bench_add(&grown[k], r.grown_kib * 1024 * 1000);
+        }
+    }
+    double ours = bench_percentile(&time[0], 0.5) / 1e3, theirs = bench_percentile(&time[1], 0.5) / 1e3;
+    printf("| dump of %.1f MB, %u nodes, %u pods | ms | times faster | peak RSS grew by MB | of the file |\n|---|--:|--:|--:|--:|\n",
+           (double)file_bytes / 1e6, size.nodes, size.pods);
+    double mo = bench_percentile(&grown[0], 0.5), mt = bench_percentile(&grown[1], 0.5); /* bytes */
+    printf("| read, decoded, interned: a finished model | %.0f | %.2f | %.1f | %.3f |\n", ours, theirs / ours, mo / 1e6,
+           mo / (double)file_bytes);
+    printf("| read and bare-parsed by cJSON | %.0f | 1 | %.1f | %.3f |\n", theirs, mt / 1e6, mt / (double)file_bytes);
+}
+
+int main(int argc, char **argv)
+{
+    make_file(bench_env("BENCH_MB", 85));
+    if (argc == 3) {
+        bool ours = strcmp(argv[1], "ours") == 0;
+        for (long i = strtol(argv[2], NULL, 10); i > 0; i--) {
+            bench_measured(ours ? load_ours : load_cjson, NULL);
+        }
+    } else {
+        table();
+    }
+    unlink(path);
+    return 0;
+}
