@@ -28,6 +28,9 @@ int k8s_decode_namespace(struct str json, struct arena *a, struct namespace_desc
 int k8s_decode_priority_class(struct str json, struct arena *a, struct priority_class_desc *ret, struct err *err) SP_MUST_CHECK;
 int k8s_decode_service(struct str json, struct arena *a, struct service_desc *ret, struct err *err) SP_MUST_CHECK;
 int k8s_decode_workload(struct str json, struct arena *a, struct workload_desc *ret, struct err *err) SP_MUST_CHECK;
+/* The same with the kind given from outside: items of a typed list carry none. */
+int k8s_decode_workload_as(const struct k8s_head *head, struct str json, struct arena *a, struct workload_desc *ret,
+                           struct err *err) SP_MUST_CHECK;
 int k8s_decode_pdb(struct str json, struct arena *a, struct pdb_desc *ret, struct err *err) SP_MUST_CHECK;
 int k8s_decode_pv(struct str json, struct arena *a, struct pv_desc *ret, struct err *err) SP_MUST_CHECK;
 int k8s_decode_pvc(struct str json, struct arena *a, struct pvc_desc *ret, struct err *err) SP_MUST_CHECK;

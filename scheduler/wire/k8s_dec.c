@@ -396,20 +396,27 @@ static bool path_enter(struct scan *s, struct str name, bool index)
     return found;
 }
 
-size_t k8s_find_path(struct str json, const char *path)
+bool k8s_find_field(struct str json, const char *path, size_t *ret_offset)
 {
     struct scan s;
-    size_t best = 0;
     scan_init(&s, json);
+    *ret_offset = 0;
     while (path[0] != '\0') {
         struct str name;
         bool index;
         path = path_step(path, &name, &index);
         if (scan_peek(&s) != (index ? SCAN_ARRAY : SCAN_OBJECT) || !path_enter(&s, name, index) ||
             scan_peek(&s) == SCAN_ERROR) {
-            break;
+            return false;
         }
-        best = (size_t)(s.p - s.begin);
+        *ret_offset = (size_t)(s.p - s.begin);
     }
-    return best;
+    return true;
+}
+
+size_t k8s_find_path(struct str json, const char *path)
+{
+    size_t at;
+    (void)k8s_find_field(json, path, &at);
+    return at;
 }

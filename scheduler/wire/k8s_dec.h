@@ -79,5 +79,7 @@ bool dec_volumes(struct k8s_dec *d, struct pod_desc *pod);
 /* Claims of ephemeral volumes are named POD-VOLUME; to be called again when the pod gets another name. */
 bool dec_name_ephemeral(struct k8s_dec *d, struct pod_desc *pod);
 
-/* Where the field with this path ("spec.a[2].b") stands in the object: the offset, or 0 when it is not there. */
+/* Where the field with this path ("spec.a[2].b") stands in the object. False when it is not there; the offset is then that
+ * of the deepest part that is. */
+bool k8s_find_field(struct str json, const char *path, size_t *ret_offset);
 size_t k8s_find_path(struct str json, const char *path);

@@ -254,7 +254,8 @@ int k8s_decode_service(struct str json, struct arena *a, struct service_desc *re
     return rc;
 }
 
-int k8s_decode_workload(struct str json, struct arena *a, struct workload_desc *ret, struct err *err)
+int k8s_decode_workload_as(const struct k8s_head *head, struct str json, struct arena *a, struct workload_desc *ret,
+                           struct err *err)
 {
     static const struct field by_selector[] = {
         {"kind", F_STR, offsetof(struct workload_desc, kind)},
@@ -268,22 +269,28 @@ int k8s_decode_workload(struct str json, struct arena *a, struct workload_desc *
         {"spec.selector", F_KV, offsetof(struct workload_desc, selector.match_labels)},
         {"spec.replicas", F_I32, offsetof(struct workload_desc, replicas)},
     };
-    struct k8s_head head;
+    static const struct field unknown[] = {{"metadata", F_META, offsetof(struct workload_desc, meta)}};
     struct workload_desc v = {.replicas = 1};
-    int rc = k8s_decode_head(json, a, &head, err);
-    if (rc != 0) {
-        return rc;
-    }
-    bool map = str_is(head.kind, "ReplicationController") || str_starts(head.api_version, STR("game.kruise.io/")) ||
-               str_starts(head.api_version, STR("agones.dev/"));
-    rc = map ? decode(json, a, by_map, SP_COUNTOF(by_map), &v, err)
-             : decode(json, a, by_selector, SP_COUNTOF(by_selector), &v, err);
+    bool map = str_is(head->kind, "ReplicationController") && str_is(head->api_version, "v1");
+    bool plain = map || str_starts(head->api_version, STR("apps/")) || str_starts(head->api_version, STR("batch/")) ||
+                 str_starts(head->api_version, STR("extensions/"));
+    int rc = !plain ? decode(json, a, unknown, SP_COUNTOF(unknown), &v, err)
+             : map ? decode(json, a, by_map, SP_COUNTOF(by_map), &v, err)
+                   : decode(json, a, by_selector, SP_COUNTOF(by_selector), &v, err);
     if (rc == 0) {
+        v.kind = head->kind;
         v.selector.given = v.selector.given || v.selector.match_labels.n > 0;
         default_namespace(&v.meta);
         *ret = v;
     }
     return rc;
+}
+
+int k8s_decode_workload(struct str json, struct arena *a, struct workload_desc *ret, struct err *err)
+{
+    struct k8s_head head;
+    int rc = k8s_decode_head(json, a, &head, err);
+    return rc == 0 ? k8s_decode_workload_as(&head, json, a, ret, err) : rc;
 }
 
 int k8s_decode_pdb(struct str json, struct arena *a, struct pdb_desc *ret, struct err *err)
