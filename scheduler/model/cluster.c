@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "model/cluster_store.h"
+#include "model/places.h"
 #include "model/profile.h"
 
 #define CLUSTER_MAGIC 0x5350434cu
@@ -166,6 +167,7 @@ void cluster_free(struct cluster *c)
     }
     check(c->magic == CLUSTER_MAGIC);
     rows_done(c);
+    places_free(c);
     for (uint32_t i = 0; i < c->n_res; i++) {
         mem_free(c->alloc[i]);
         mem_free(c->used[i]);
@@ -252,6 +254,10 @@ static void put_back(struct cluster *c, struct settings_before *b)
     memcpy(c->flags, b->flags, c->cap_rows * sizeof *c->flags);
     memcpy(c->capacity, b->capacity, c->cap_rows * sizeof *c->capacity);
     memcpy(c->price_nano_hour, b->price, c->cap_rows * sizeof *c->price_nano_hour);
+    struct err ignored = ERR_NONE;
+    if (places_reset(c, &ignored) != 0) {
+        /* without its index the latency table counts as missing, and distances stand in for it */
+    }
     domains_again(c);
 }
 

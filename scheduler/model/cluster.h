@@ -53,6 +53,7 @@ struct node_facts {
     uint32_t n_images;
     int32_t pool;                 /* index in settings.pools of the first that matches; -1 = none */
     uint32_t spot_pool;           /* id of (zone, instance type); 0 = unknown */
+    place_ix place;               /* where it stands for latency: latency_place() */
     uint32_t spot_interruptions;  /* seen in input events; 0 without history */
     void *owner;                  /* storage; model only */
 };
@@ -127,7 +128,7 @@ struct cluster {
     struct symtab *syms;
     const struct settings *settings; /* not owned; must outlive the cluster or be replaced by cluster_set_settings */
     struct cluster_tables *t;
-    struct cluster_places *places;   /* made by conventions_read_node; places_free() ends it, places_reset() on new settings */
+    struct cluster_places *places;   /* made by conventions_read_node; ends with the cluster */
 
     /* nodes: rows 0 .. n_rows-1, NODE_LIVE says which are in use */
     uint32_t n_rows, cap_rows, n_nodes;

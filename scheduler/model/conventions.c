@@ -2,7 +2,6 @@
 #include "model/conventions.h"
 
 #include "base/limits.h"
-#include "base/mem.h"
 #include "model/places.h"
 #include "model/prices.h"
 
@@ -479,31 +478,4 @@ int conventions_read_node(struct cluster *c, const struct node_desc *d, node_ix 
     read_purpose(&r, &flags);
     c->flags[node.v] = flags;
     return places_set_node(c, node, err);
-}
-
-int conventions_refresh_node(struct cluster *c, node_ix node, struct err *err)
-{
-    struct node_facts *f = &c->facts[node.v];
-    struct labelset set = cluster_labels(c, f->labels);
-    struct kv_desc *kv = mem_calloc((size_t)set.n + 1, sizeof *kv);
-    struct taint_desc *taints = mem_calloc((size_t)f->n_taints + 1, sizeof *taints);
-    int rc = 0;
-    if (kv == NULL || taints == NULL) {
-        rc = err_nomem(err);
-    } else {
-        for (uint32_t i = 0; i < set.n; i++) {
-            kv[i] = (struct kv_desc){sym_str(c->syms, set.p[i].key), sym_str(c->syms, set.p[i].val)};
-        }
-        for (uint32_t i = 0; i < f->n_taints; i++) {
-            const struct taint *t = &f->taints[i];
-            taints[i] = (struct taint_desc){sym_str(c->syms, t->key), sym_str(c->syms, t->val), t->effect};
-        }
-        kv_list labels = {kv, set.n};
-        struct reading r = {.c = c, .f = f, .labels = &labels, .taints = taints, .n_taints = f->n_taints};
-        read_purpose(&r, &c->flags[node.v]);
-        rc = places_set_node(c, node, err);
-    }
-    mem_free(kv);
-    mem_free(taints);
-    return rc;
 }

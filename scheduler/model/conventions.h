@@ -10,8 +10,6 @@
 
 /* Fills flags, facts and capacity type of a node from its labels, taints, annotations, conditions and settings. */
 int conventions_read_node(struct cluster *c, const struct node_desc *d, node_ix node, struct err *err) SP_MUST_CHECK;
-/* The same for what follows from settings alone (pool, system pool, place), from what the model keeps of the node. */
-int conventions_refresh_node(struct cluster *c, node_ix node, struct err *err) SP_MUST_CHECK;
 /* Whether a resource name is an accelerator (nvidia.com/gpu, nvidia.com/mig-…, amd.com/gpu, …). */
 bool conventions_is_accelerator(struct str resource);
 /* Whether a taint marks a node that is leaving, hard (2), soft (1), or not at all (0). */

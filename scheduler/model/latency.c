@@ -16,7 +16,7 @@
 
 place_ix latency_place(const struct cluster *c, node_ix node)
 {
-    return places_of(c, node);
+    return c->facts[node.v].place;
 }
 
 uint32_t latency_n_places(const struct cluster *c)

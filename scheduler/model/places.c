@@ -7,11 +7,8 @@
 #include "model/cluster_store.h"
 
 struct cluster_places {
-    struct map64 spot;   /* (zone, instance type) to spot pool */
     struct map64 by_key; /* hash of a place's names to its number */
     VEC(struct place) all; /* [0]: unknown */
-    place_ix *of;        /* by node row */
-    uint32_t cap_of;
     const struct settings *settings; /* whose table is indexed, and its rows then */
     const struct latency_row *rows;
     uint32_t *order;     /* rows of the latency table by (from, to) */
@@ -92,11 +89,12 @@ static int index_table(struct cluster_places *p, const struct settings *s, struc
     uint32_t n = s->latency.rows.n;
     mem_free(p->order);
     p->order = NULL;
+    p->settings = NULL;
     p->n_order = 0;
     p->froms.n = p->tos.n = 0;
-    p->settings = s;
-    p->rows = rows;
     if (n == 0) {
+        p->settings = s;
+        p->rows = rows;
         return 0;
     }
     p->order = mem_calloc(n, sizeof *p->order);
@@ -109,6 +107,10 @@ static int index_table(struct cluster_places *p, const struct settings *s, struc
     if (rc == 0) {
         sort_rows(rows, p->order, n, false);
         rc = collect_names(p, rows, n, false, err);
+    }
+    if (rc == 0) {
+        p->settings = s;
+        p->rows = rows;
     }
     return rc;
 }
@@ -142,18 +144,23 @@ void places_free(struct cluster *c)
     if (p == NULL) {
         return;
     }
-    map64_done(&p->spot);
     map64_done(&p->by_key);
     VEC_DONE(&p->all);
     VEC_DONE(&p->froms);
     VEC_DONE(&p->tos);
-    mem_free(p->of);
     mem_free(p->order);
     mem_free(p);
     c->places = NULL;
 }
 
 /* ---- look-ups ---- */
+
+/* The index, where it is of the settings in force: after a failed change of settings on short memory it may not be. */
+static const struct cluster_places *indexed(const struct cluster *c)
+{
+    const struct cluster_places *p = c->places;
+    return p != NULL && p->settings == c->settings && p->rows == c->settings->latency.rows.p ? p : NULL;
+}
 
 const struct latency_row *places_row_at(const struct cluster *c, uint32_t i)
 {
@@ -162,7 +169,7 @@ const struct latency_row *places_row_at(const struct cluster *c, uint32_t i)
 
 const struct latency_row *places_row(const struct cluster *c, struct str from, struct str to)
 {
-    const struct cluster_places *p = c->places;
+    const struct cluster_places *p = indexed(c);
     struct latency_row want = {.from = from, .to = to};
     uint32_t lo = 0, hi = p == NULL ? 0 : p->n_order;
     while (lo < hi) {
@@ -183,14 +190,16 @@ const struct latency_row *places_row(const struct cluster *c, struct str from, s
 
 const struct named_point *places_froms(const struct cluster *c, uint32_t *ret_n)
 {
-    *ret_n = c->places == NULL ? 0 : (uint32_t)c->places->froms.n;
-    return c->places == NULL ? NULL : c->places->froms.p;
+    const struct cluster_places *p = indexed(c);
+    *ret_n = p == NULL ? 0 : (uint32_t)p->froms.n;
+    return p == NULL ? NULL : p->froms.p;
 }
 
 const struct named_point *places_tos(const struct cluster *c, uint32_t *ret_n)
 {
-    *ret_n = c->places == NULL ? 0 : (uint32_t)c->places->tos.n;
-    return c->places == NULL ? NULL : c->places->tos.p;
+    const struct cluster_places *p = indexed(c);
+    *ret_n = p == NULL ? 0 : (uint32_t)p->tos.n;
+    return p == NULL ? NULL : p->tos.p;
 }
 
 static bool is_to(const struct cluster_places *p, struct str name)
@@ -209,12 +218,6 @@ static bool is_to(const struct cluster_places *p, struct str name)
         }
     }
     return false;
-}
-
-place_ix places_of(const struct cluster *c, node_ix node)
-{
-    const struct cluster_places *p = c->places;
-    return p != NULL && node.v < p->cap_of ? p->of[node.v] : (place_ix){0};
 }
 
 uint32_t places_count(const struct cluster *c)
@@ -317,54 +320,12 @@ static int intern_place(struct cluster_places *p, const struct place *place, pla
     return 0;
 }
 
-static int reserve_nodes(struct cluster_places *p, uint32_t n, struct err *err)
-{
-    if (n <= p->cap_of) {
-        return 0;
-    }
-    uint32_t cap = p->cap_of < 64 ? 64 : p->cap_of;
-    while (cap < n) {
-        cap *= 2;
-    }
-    place_ix *more = mem_realloc(p->of, (size_t)cap * sizeof *more);
-    if (more == NULL) {
-        return err_nomem(err);
-    }
-    memset(more + p->cap_of, 0, (cap - p->cap_of) * sizeof *more);
-    p->of = more;
-    p->cap_of = cap;
-    return 0;
-}
-
-static int set_spot_pool(struct cluster *c, struct node_facts *f, struct err *err)
-{
-    struct cluster_places *p = c->places;
-    f->spot_pool = 0;
-    if (f->instance_type.v == 0) {
-        return 0;
-    }
-    uint64_t key = key2(f->zone.v, f->instance_type.v);
-    uint32_t id = map64_get(&p->spot, key);
-    if (id == IX_NONE) {
-        int rc = map64_reserve(&p->spot, p->spot.n + 1, err);
-        if (rc != 0) {
-            return rc;
-        }
-        id = ++c->n_spot_pools;
-        map64_put(&p->spot, key, id);
-    }
-    f->spot_pool = id;
-    return 0;
-}
-
 int places_set_node(struct cluster *c, node_ix node, struct err *err)
 {
     struct node_facts *f = &c->facts[node.v];
     struct place place = {.n = 0};
     place_ix ix = {0};
     int rc = ensure(c, err);
-    rc = rc != 0 ? rc : reserve_nodes(c->places, node.v + 1, err);
-    rc = rc != 0 ? rc : set_spot_pool(c, f, err);
     if (rc != 0) {
         return rc;
     }
@@ -375,7 +336,7 @@ int places_set_node(struct cluster *c, node_ix node, struct err *err)
         rc = intern_place(c->places, &place, &ix, err);
     }
     if (rc == 0) {
-        c->places->of[node.v] = ix;
+        f->place = ix;
     }
     return rc;
 }

@@ -1,8 +1,8 @@
-/* Places of nodes, spot pools, and the latency table's index: what belongs to a cluster beside its rows.
+/* Places of nodes and the latency table's index: what belongs to a cluster beside its rows.
  *
  * A place is the ordered list of names under which a node may be found in a latency table: zone, region, and label
  * values that the table's `to` column names. Equal lists are one place. Owned by the cluster, written by
- * conventions_read_node() and conventions_refresh_node(), read by latency.c. Model only.
+ * conventions_read_node(), read by latency.c. Model only.
  * SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
@@ -24,13 +24,12 @@ struct named_point {
     uint32_t first, n; /* rows of a `from`, in order */
 };
 
-/* The node's place and spot pool, from facts that are set already. */
+/* Sets the node's place, from facts that are set already. A new latency table is indexed on the way. */
 int places_set_node(struct cluster *c, node_ix node, struct err *err) SP_MUST_CHECK;
-/* New settings: the latency table's index is made again; then conventions_refresh_node() for every node. */
+/* Indexes the latency table of the settings in force again. */
 int places_reset(struct cluster *c, struct err *err) SP_MUST_CHECK;
 void places_free(struct cluster *c); /* NULL places are fine */
 
-place_ix places_of(const struct cluster *c, node_ix node);
 uint32_t places_count(const struct cluster *c);
 const struct place *places_get(const struct cluster *c, place_ix place); /* NULL when unknown */
 /* A row of the latency table, or NULL. */
