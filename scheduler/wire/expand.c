@@ -97,7 +97,7 @@ struct str expand_name(struct expand *x)
 
 kv_list expand_merge(struct expand *x, kv_list list, const struct kv_desc *more, uint32_t n)
 {
-    struct kv_desc *p = arena_alloc(x->to, (list.n + n) * sizeof *p);
+    struct kv_desc *p = arena_alloc(x->to, (list.n + n + 1) * sizeof *p);
     uint32_t out = 0;
     if (p == NULL) {
         x->short_memory = true;
@@ -112,7 +112,9 @@ kv_list expand_merge(struct expand *x, kv_list list, const struct kv_desc *more,
             p[out++] = list.p[i];
         }
     }
-    memcpy(p + out, more, n * sizeof *p);
+    if (n > 0) {
+        memcpy(p + out, more, n * sizeof *p);
+    }
     return (kv_list){p, out + n};
 }
 

@@ -34,15 +34,25 @@ static bool read_type(struct k8s_dec d, struct str *api_version, struct str *kin
     return ok && dec_ok(&d);
 }
 
-/* An item without a kind in a list whose kind is not known yet: judged by what only nodes and pods have. */
+/* An object without a kind (some archives leave it out, and a list may name its kind behind its items): judged by
+ * fields that only one kind has. */
 static struct str guess_kind(struct str json)
 {
-    if (k8s_find_path(json, "spec.containers") > 0) {
-        return STR("Pod");
+    static const struct {
+        const char *field, *kind;
+    } signs[] = {
+        {"spec.containers", "Pod"},
+        {"status.allocatable", "Node"},
+        {"status.nodeInfo", "Node"},
+        {"spec.persistentVolumeReclaimPolicy", "PersistentVolume"},
+    };
+    size_t at;
+    for (size_t i = 0; i < SP_COUNTOF(signs) && k8s_find_field(json, "metadata.name", &at); i++) {
+        if (k8s_find_field(json, signs[i].field, &at)) {
+            return str_c(signs[i].kind);
+        }
     }
-    size_t status = k8s_find_path(json, "status");
-    bool node = k8s_find_path(json, "status.allocatable") > status || k8s_find_path(json, "status.nodeInfo") > status;
-    return node ? STR("Node") : STR_NONE;
+    return STR_NONE;
 }
 
 static const char *what_is_it(struct str json)
@@ -67,7 +77,7 @@ static int not_kubernetes(const struct load_ctx *ctx, const char *found, struct 
 {
     char text[ERR_TEXT_MAX];
     err_set(err, -EINVAL, not_an_object, found);
-    err_at(err, ctx->file, ctx->line, ctx->column);
+    load_place(ctx, err);
     if (!ctx->lenient) {
         return err->code;
     }
