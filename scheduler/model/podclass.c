@@ -388,13 +388,14 @@ static struct str strip_generated(struct str name, size_t min, size_t max)
     return name;
 }
 
-static struct str strip_digits(struct str name)
+/* The name without a last "-N" of at least `min` digits. */
+static struct str strip_digits(struct str name, size_t min)
 {
     size_t i = name.n;
     while (i > 0 && name.p[i - 1] >= '0' && name.p[i - 1] <= '9') {
         i--;
     }
-    return i > 1 && name.n - i >= 8 && name.p[i - 1] == '-' ? (struct str){name.p, i - 1} : name;
+    return i > 1 && name.n - i >= min && name.p[i - 1] == '-' ? (struct str){name.p, i - 1} : name;
 }
 
 /* Who made an object, by its name alone. false: no one that we can tell. */
@@ -412,9 +413,10 @@ static int guess_owner(struct cluster *c, sym hash_label, sym *kind, sym *name, 
         up = t->kind_fleet;
     } else if (kind->v == t->kind_game_server.v) {
         cut = strip_generated(strip_generated(text, 5, 5), 5, 5);
+        cut = cut.n < text.n ? cut : strip_digits(text, 1);
         up = t->kind_fleet;
     } else if (kind->v == t->kind_job.v) {
-        cut = strip_digits(text);
+        cut = strip_digits(text, 8);
         up = t->kind_cron_job;
     }
     *ret_found = cut.n < text.n;
@@ -491,6 +493,12 @@ int class_key_now(struct cluster *c, uint32_t tmpl, const struct game_row *game,
     }
     if (key.top_name.v != 0) {
         r = top_controller(c, tm->proto.ns, hash_label, &key.top_kind, &key.top_name, err);
+        bool has_name, has_app;
+        labels_get(labels, t->app_name, &has_name);
+        labels_get(labels, t->app, &has_app);
+        if (key.top_kind.v == t->kind_game_server.v && (has_name || has_app)) {
+            key.top_kind = key.top_name = SYM_NONE; /* nobody above the single server: its application names the fleet */
+        }
     } else if (tm->owner_name.v != 0) {
         if (tm->top_gen != t->workload_gen) {
             sym kind = tm->owner_kind, name = tm->owner_name;
@@ -599,7 +607,7 @@ int cluster_compile_pod(struct cluster *c, const struct pod_desc *d, struct aren
     struct pod_key key;
     struct class_key class_key;
     struct pod_req req = {0};
-    uint32_t tmpl;
+    uint32_t tmpl = 0;
     int r = pod_key_make(d, scratch, &key, err);
     r = r != 0 ? r : tmpl_of(c, d, &key, &tmpl, err);
     if (r != 0) {
