@@ -114,7 +114,8 @@ enum reason rule_pool(const struct policy_ctx *ctx, node_ix node)
         return REASON_NONE;
     }
     if (ctx->game->is_game) {
-        bool system = pool >= 0 && (uint32_t)pool < ctx->settings->pools.n && ctx->settings->pools.p[pool].system;
+        bool system = pool >= 0 && (uint32_t)pool < ctx->settings->pools.n &&
+                      ctx->settings->pools.p[pool].system;
         if ((flags & NODE_SYSTEM) || system) {
             return REASON_POOL_SYSTEM;
         }
@@ -144,7 +145,8 @@ enum reason rule_region(const struct policy_ctx *ctx, node_ix node)
     if (g->regions.n > 0 && !name_in_list(g->regions, region)) {
         return REASON_REGION_NOT_ALLOWED; /* an unknown region cannot be shown to be allowed */
     }
-    return name_in_list(g->settings->regions.disabled, region) ? REASON_REGION_DISABLED : REASON_NONE;
+    return name_in_list(g->settings->regions.disabled, region) ? REASON_REGION_DISABLED
+                                                               : REASON_NONE;
 }
 
 enum reason rule_capacity(const struct policy_ctx *ctx, node_ix node)

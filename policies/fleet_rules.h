@@ -8,17 +8,19 @@
 #include "engine/policy.h"
 
 /* One policy's largest cost: 32 of them still add up within int64. */
-#define COST_MAX (INT64_MAX / 32)
+#define COST_MAX            (INT64_MAX / 32)
 /* "For ever" is priced as 30 days: longer than any patch cycle that would empty the node anyway, and short enough that a
  * price times it stays a number that people can read. */
 #define SESSION_FOR_EVER_MS (INT64_C(30) * 24 * 3600 * 1000)
-#define HOUR_MS INT64_C(3600000)
+#define HOUR_MS             INT64_C(3600000)
 /* A cost that no price, risk or wish reaches: "only if nothing else is left", still comparable among its own. */
-#define OUT_OF_REACH_NANO INT64_C(1000000000000000)
+#define OUT_OF_REACH_NANO   INT64_C(1000000000000000)
 
 static inline int64_t cost_clamp(double nano)
 {
-    return nano >= (double)COST_MAX ? COST_MAX : nano <= -(double)COST_MAX ? -COST_MAX : (int64_t)nano;
+    return nano >= (double)COST_MAX    ? COST_MAX
+           : nano <= -(double)COST_MAX ? -COST_MAX
+                                       : (int64_t)nano;
 }
 static inline void cost_add(int64_t *sum, int64_t cost)
 {
@@ -54,8 +56,10 @@ double node_share(const struct policy_ctx *ctx, node_ix node);
 int64_t node_slots(const struct policy_ctx *ctx, node_ix node, bool empty);
 
 /* Static refusals, each REASON_NONE or why not; the policies in brackets own them. */
-enum reason rule_pool(const struct policy_ctx *ctx, node_ix node);     /* [node-pool] system, reserved, leaving, virtual */
-enum reason rule_region(const struct policy_ctx *ctx, node_ix node);   /* [node-pool] residency, disabled regions */
+enum reason rule_pool(const struct policy_ctx *ctx,
+                      node_ix node); /* [node-pool] system, reserved, leaving, virtual */
+enum reason rule_region(const struct policy_ctx *ctx,
+                        node_ix node); /* [node-pool] residency, disabled regions */
 enum reason rule_capacity(const struct policy_ctx *ctx, node_ix node); /* [spot] never, required */
 
 /* Adds a piece to a term's note, "; " between pieces; what does not fit is left out. */

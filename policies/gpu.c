@@ -7,10 +7,10 @@
 #include "policies/row_watch.h"
 
 /* The mix of typical requests holds this many shapes, the most frequent first. */
-#define MIX_MAX 16
+#define MIX_MAX         16
 #define WHOLE_GPU_MILLI 1000
 /* A whole GPU is cut into at most seven slices (NVIDIA's MIG user guide). */
-#define MIG_SLICES 7
+#define MIG_SLICES      7
 
 struct shape { /* one typical request */
     res_ix res;
@@ -53,7 +53,8 @@ static int64_t milli_per_unit(struct str name)
     for (size_t i = 0; i + 4 < name.n; i++) {
         if (memcmp(name.p + i, "mig", 3) == 0) {
             size_t at = i + 3 + (name.p[i + 3] == '-');
-            bool cut = at + 1 < name.n && name.p[at] >= '1' && name.p[at] <= '7' && name.p[at + 1] == 'g';
+            bool cut =
+                at + 1 < name.n && name.p[at] >= '1' && name.p[at] <= '7' && name.p[at + 1] == 'g';
             return cut ? WHOLE_GPU_MILLI * (name.p[at] - '0') / MIG_SLICES : WHOLE_GPU_MILLI;
         }
     }
@@ -69,7 +70,8 @@ static int gpu_sync(const struct policy_ctx *ctx, struct gpu_class *k)
         if (!conventions_is_accelerator(name)) {
             continue;
         }
-        if (row_array_grow(k->arena, &k->accelerators, &k->cap_acc, k->n_acc + 1, sizeof *k->accelerators) ||
+        if (row_array_grow(k->arena, &k->accelerators, &k->cap_acc, k->n_acc + 1,
+                           sizeof *k->accelerators) ||
             row_array_grow(k->arena, &k->milli, &k->cap_milli, k->n_acc + 1, sizeof *k->milli)) {
             return -1;
         }
@@ -78,7 +80,8 @@ static int gpu_sync(const struct policy_ctx *ctx, struct gpu_class *k)
     }
     for (; k->seen_classes < c->n_classes; k->seen_classes++) {
         if (c->classes[k->seen_classes]->flags & CLASS_GPU) {
-            if (row_array_grow(k->arena, &k->asking, &k->cap_asking, k->n_asking + 1, sizeof *k->asking)) {
+            if (row_array_grow(k->arena, &k->asking, &k->cap_asking, k->n_asking + 1,
+                               sizeof *k->asking)) {
                 return -1;
             }
             k->asking[k->n_asking++] = k->seen_classes;
@@ -252,7 +255,8 @@ static bool names_shared(const struct policy_ctx *ctx)
     return false;
 }
 
-static void gpu_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void gpu_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                       struct verdict *ret)
 {
     if (!(ctx->cls->flags & CLASS_GPU) || !ctx->game->is_game) {
         return;
@@ -272,7 +276,8 @@ static void gpu_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint3
 }
 
 /* GPU-milli on the node that the typical request cannot use, with this pod on it or without. */
-static double stranded_milli(const struct policy_ctx *ctx, const struct gpu_state *st, node_ix node, bool with_pod)
+static double stranded_milli(const struct policy_ctx *ctx, const struct gpu_state *st, node_ix node,
+                             bool with_pod)
 {
     const struct cluster *c = ctx->c;
     int64_t cpu = node_left(c, (res_ix){RES_CPU}, node) - (with_pod ? st->cpu : 0);
@@ -338,7 +343,8 @@ static void gpu_explain(const struct policy_ctx *ctx, node_ix node, struct polic
         note_add(ret, "no GPU request known: fragmentation cannot be judged");
     } else {
         note_add(ret, "unusable GPU of the node %.0f to %.0f milli, judged by %u request shape(s)",
-                 stranded_milli(ctx, st, node, false), stranded_milli(ctx, st, node, true), (unsigned)st->n_mix);
+                 stranded_milli(ctx, st, node, false), stranded_milli(ctx, st, node, true),
+                 (unsigned)st->n_mix);
     }
 }
 

@@ -6,9 +6,11 @@
 #include "policies/row_watch.h"
 
 /* Weight of the spread between a server's best and worst served players (p90 - p10), in milliseconds per millisecond. */
-#define FAIRNESS 0.1
+#define FAIRNESS            0.1
 /* Above this share of demand without data the term is scaled down by what is known. */
-#define UNKNOWN_SHARE_MAX 0.2
+#define UNKNOWN_SHARE_MAX   0.2
+/* ... but never below this: an estimate by distance (a factor of 0.7 to 1.9 off, p10 to p90) is not nothing. */
+#define KNOWN_SHARE_MIN 0.5
 /* In stage 3 the best available place is taken, whatever it costs otherwise: each millisecond beyond it. */
 #define RELAXED_NANO_PER_MS (OUT_OF_REACH_NANO / 1000)
 
@@ -34,7 +36,8 @@ struct latency_state {
     double band_ms, worst_ms, known_share;
 };
 
-static int latency_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret, struct err *err)
+static int latency_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret,
+                               struct err *err)
 {
     struct latency_class_state *k = arena_calloc(arena, 1, sizeof *k);
     if (!k) {
@@ -114,12 +117,14 @@ static int latency_prepare(struct policy_ctx *ctx, struct err *err)
     return 0;
 }
 
-static const struct place_entry *entry_of(const struct policy_ctx *ctx, const struct latency_state *st, node_ix node)
+static const struct place_entry *entry_of(const struct policy_ctx *ctx,
+                                          const struct latency_state *st, node_ix node)
 {
     return &st->places[latency_place(ctx->c, node).v];
 }
 
-static void latency_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void latency_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                           struct verdict *ret)
 {
     const struct latency_state *st = ctx->state;
     if (!st->places) {
@@ -143,7 +148,8 @@ static void latency_filter(const struct policy_ctx *ctx, const node_ix *nodes, u
 }
 
 /* What the nodes that passed are measured against: the best place, the band around it, the worst for the unknown. */
-static void make_base(const struct policy_ctx *ctx, struct latency_state *st, const node_ix *nodes, uint32_t n)
+static void make_base(const struct policy_ctx *ctx, struct latency_state *st, const node_ix *nodes,
+                      uint32_t n)
 {
     double best = 1e300, best_over = 1e300, most_unknown = 0;
     const struct place_entry *at = NULL, *at_over = NULL;
@@ -176,7 +182,9 @@ static void make_base(const struct policy_ctx *ctx, struct latency_state *st, co
     st->band_ms = band > at->v.jitter_ms ? band : at->v.jitter_ms;
     /* one scale for all nodes: a place that knows less must not look cheaper for it */
     st->known_share = most_unknown > UNKNOWN_SHARE_MAX ? 1 - most_unknown : 1;
-    st->flat = st->worst_ms <= st->best.p90_ms + st->band_ms && !blind && (st->all_over || !at_over);
+    st->known_share = st->known_share < KNOWN_SHARE_MIN ? KNOWN_SHARE_MIN : st->known_share;
+    st->flat =
+        st->worst_ms <= st->best.p90_ms + st->band_ms && !blind && (st->all_over || !at_over);
 }
 
 static double p90_of(const struct latency_state *st, const struct place_entry *e)
@@ -190,7 +198,8 @@ static bool in_band(const struct latency_state *st, const struct place_entry *e)
     return (!e->over || st->all_over) && p90_of(st, e) <= st->best.p90_ms + st->band_ms;
 }
 
-static uint8_t stage_of(const struct policy_ctx *ctx, const struct latency_state *st, const struct place_entry *e)
+static uint8_t stage_of(const struct policy_ctx *ctx, const struct latency_state *st,
+                        const struct place_entry *e)
 {
     const struct latency_class *c = ctx->game->latency;
     if (!st->any_known) {
@@ -203,7 +212,8 @@ static uint8_t stage_of(const struct policy_ctx *ctx, const struct latency_state
     return ms <= c->good_ms ? 0 : ms <= c->ok_ms ? 1 : 2;
 }
 
-static void latency_stage(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, uint8_t *ret)
+static void latency_stage(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                          uint8_t *ret)
 {
     struct latency_state *st = ctx->state;
     if (!st->places) {
@@ -217,7 +227,8 @@ static void latency_stage(const struct policy_ctx *ctx, const node_ix *nodes, ui
     }
 }
 
-static int64_t cost_at(const struct policy_ctx *ctx, const struct latency_state *st, const struct place_entry *e)
+static int64_t cost_at(const struct policy_ctx *ctx, const struct latency_state *st,
+                       const struct place_entry *e)
 {
     const struct latency_class *c = ctx->game->latency;
     bool band = in_band(st, e);
@@ -225,14 +236,16 @@ static int64_t cost_at(const struct policy_ctx *ctx, const struct latency_state 
     double p10 = band || !e->v.known ? st->best.p10_ms : e->v.p10_ms;
     double ms = (p90 > c->good_ms ? p90 - c->good_ms : 0) + FAIRNESS * (p90 > p10 ? p90 - p10 : 0);
     double hours = (double)session_ms(ctx) / (double)HOUR_MS;
-    double nano = (double)ctx->settings->rates.player_ms_hour * ctx->game->players * hours * ms * st->known_share;
+    double nano = (double)ctx->settings->rates.player_ms_hour * ctx->game->players * hours * ms *
+                  st->known_share;
     if (e->over && !band) {
         nano += (double)RELAXED_NANO_PER_MS * (p90 > st->best.p90_ms ? p90 - st->best.p90_ms : 0);
     }
     return cost_clamp(nano);
 }
 
-static void latency_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *cost)
+static void latency_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                         int64_t *cost)
 {
     struct latency_state *st = ctx->state;
     if (!st->places) {
@@ -258,8 +271,8 @@ static void latency_cost(const struct policy_ctx *ctx, const node_ix *nodes, uin
 
 static void latency_explain(const struct policy_ctx *ctx, node_ix node, struct policy_term *ret)
 {
-    static const char *const sources[] = {"", "neighbour's data", "estimated by distance", "worst known stands in",
-                                          "no data"};
+    static const char *const sources[] = {"", "neighbour's data", "estimated by distance",
+                                          "worst known stands in", "no data"};
     const struct latency_state *st = ctx->state;
     if (!st->places) {
         note_add(ret, "no demand known: nothing to judge");
@@ -286,11 +299,12 @@ static void latency_explain(const struct policy_ctx *ctx, node_ix node, struct p
         note_add(ret, "%s", sources[e->v.worst_source]);
     }
     if (st->based && st->known_share < 1) {
-        note_add(ret, "%.0f %% of demand without data, term scaled", (1 - st->known_share) * 100);
+        note_add(ret, "%.0f %% of demand without data, term scaled", e->v.unknown_share * 100);
     }
 }
 
-static void latency_inputs(const struct policy_ctx *ctx, struct policy_input *ret, uint32_t max, uint32_t *ret_n)
+static void latency_inputs(const struct policy_ctx *ctx, struct policy_input *ret, uint32_t max,
+                           uint32_t *ret_n)
 {
     const struct latency_state *st = ctx->state;
     bool table = ctx->settings->latency.rows.n > 0;

@@ -7,13 +7,14 @@
 
 /* A node that the autoscaler has its eye on, or that got a rebalance hint, weighs as four tainted ones: there the session
  * is likely to be moved, not just unwelcome. */
-#define LEAVING_WISHES 4
+#define LEAVING_WISHES     4
 /* Session length scales what a leaving or tainted node costs: one wish per hour, at least a quarter, at most a day. */
 #define SESSION_WEIGHT_MIN 0.25
 #define SESSION_WEIGHT_MAX 24.0
 
 struct pool_state {
-    int32_t *position; /* by pool of settings.pools: place in the fleet's order; n_order where not named */
+    int32_t *
+        position; /* by pool of settings.pools: place in the fleet's order; n_order where not named */
     int32_t n_order;
     double session_weight;
 };
@@ -28,7 +29,8 @@ static int32_t order_of(const struct fleet_settings *f, struct str pool)
     return (int32_t)f->pools.n;
 }
 
-static int node_pool_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret, struct err *err)
+static int node_pool_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret,
+                                 struct err *err)
 {
     uint32_t n = ctx->settings->pools.n;
     struct pool_state *st = arena_calloc(arena, 1, sizeof *st);
@@ -67,8 +69,10 @@ static enum reason hardware_refusal(const struct policy_ctx *ctx, node_ix node)
 {
     const struct fleet_settings *s = ctx->game->settings;
     const struct node_facts *f = &ctx->c->facts[node.v];
-    bool slow = s->hardware.min_clock_mhz > 0 && f->clock_mhz > 0 && f->clock_mhz < s->hardware.min_clock_mhz;
-    bool old = s->hardware.min_generation > 0 && f->generation > 0 && f->generation < s->hardware.min_generation;
+    bool slow = s->hardware.min_clock_mhz > 0 && f->clock_mhz > 0 &&
+                f->clock_mhz < s->hardware.min_clock_mhz;
+    bool old = s->hardware.min_generation > 0 && f->generation > 0 &&
+               f->generation < s->hardware.min_generation;
     bool burst = s->hardware.no_burstable && (ctx->c->flags[node.v] & NODE_BURSTABLE);
     return slow || old || burst || arch_differs(ctx, node) ? REASON_HARDWARE : REASON_NONE;
 }
@@ -111,7 +115,8 @@ static enum reason judge_node(const struct policy_ctx *ctx, node_ix node)
     return r != REASON_NONE ? r : at_density_cap(ctx, node) ? REASON_DENSITY : REASON_NONE;
 }
 
-static void node_pool_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void node_pool_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                             struct verdict *ret)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (ret[i].reason == REASON_NONE) {
@@ -157,7 +162,8 @@ static uint32_t soft_taints(const struct policy_ctx *ctx, node_ix node)
     for (uint32_t i = 0; i < f->n_taints; i++) {
         const struct taint *taint = &f->taints[i];
         if (taint->effect == EFFECT_PREFER_NO_SCHEDULE && !match_tolerates(ctx, taint)) {
-            n += conventions_taint_doom(sym_str(t, taint->key), sym_str(t, taint->val), taint->effect) == 0;
+            n += conventions_taint_doom(sym_str(t, taint->key), sym_str(t, taint->val),
+                                        taint->effect) == 0;
         }
     }
     return n;
@@ -189,7 +195,8 @@ static struct pool_wishes count_wishes(const struct policy_ctx *ctx, node_ix nod
     return w;
 }
 
-static void node_pool_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *cost)
+static void node_pool_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                           int64_t *cost)
 {
     double rate = (double)ctx->settings->rates.soft_wish;
     for (uint32_t i = 0; i < n; i++) {
@@ -205,7 +212,8 @@ static void node_pool_explain(const struct policy_ctx *ctx, node_ix node, struct
     ret->value = w.sum;
     if (st->n_order > 0 && w.pool < st->n_order) {
         struct str name = ctx->settings->pools.p[pool].name;
-        note_add(ret, "pool " STR_FMT " is number %d of %d", STR_ARG(name), (int)w.pool + 1, (int)st->n_order);
+        note_add(ret, "pool " STR_FMT " is number %d of %d", STR_ARG(name), (int)w.pool + 1,
+                 (int)st->n_order);
     } else if (st->n_order > 0) {
         note_add(ret, "pool is not in the fleet's order");
     }

@@ -53,7 +53,8 @@ static int64_t hour_price(const struct policy_ctx *ctx, node_ix node)
     return price > INT64_MAX - kept ? INT64_MAX : price + kept;
 }
 
-static void packing_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *cost)
+static void packing_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                         int64_t *cost)
 {
     const struct packing_state *st = ctx->state;
     for (uint32_t i = 0; i < n; i++) {
@@ -65,13 +66,15 @@ static void packing_cost(const struct policy_ctx *ctx, const node_ix *nodes, uin
 }
 
 /* Agones' order of allocation: most allocated game servers on the node, then most ready. */
-static void packing_rank(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *rank)
+static void packing_rank(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                         int64_t *rank)
 {
     if (!ctx->game->is_game) {
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
-        int64_t allocated = ctx->c->n_allocated[nodes[i].v] & INT32_MAX, ready = ctx->c->n_ready[nodes[i].v];
+        int64_t allocated = ctx->c->n_allocated[nodes[i].v] & INT32_MAX,
+                ready = ctx->c->n_ready[nodes[i].v];
         rank[i] += allocated << 32 | ready;
     }
 }
@@ -87,7 +90,8 @@ static void packing_explain(const struct policy_ctx *ctx, node_ix node, struct p
     } else if (ctx->game->is_game && !st->has_time) {
         note_add(ret, "no time in this input: shared node adds nothing");
     } else if (ret->value > 0) {
-        note_add(ret, "outlives the other %u by %.2f h", (unsigned)ctx->c->n_pinning[node.v], ret->value);
+        note_add(ret, "outlives the other %u by %.2f h", (unsigned)ctx->c->n_pinning[node.v],
+                 ret->value);
     } else {
         note_add(ret, "ends before the other %u", (unsigned)ctx->c->n_pinning[node.v]);
     }

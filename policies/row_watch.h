@@ -34,4 +34,5 @@ static inline void row_watch_close(const struct cluster *c, struct row_watch *w)
 }
 /* Makes room for `want` elements in an array that lives in an arena: the old piece stays behind in the arena, doubling
  * keeps that below the array's own size. New elements are zero. 0 or -ENOMEM. */
-int row_array_grow(struct arena *a, void *array, uint32_t *cap, uint32_t want, size_t size) SP_MUST_CHECK;
+int row_array_grow(struct arena *a, void *array, uint32_t *cap, uint32_t want,
+                   size_t size) SP_MUST_CHECK;

@@ -7,13 +7,13 @@
 #include "policies/row_watch.h"
 
 /* An image that must be pulled first delays the start, once per node: a tenth of a wish when none of it is there. */
-#define IMAGE_WEIGHT 10
+#define IMAGE_WEIGHT         10
 /* Image sizes between which kube-scheduler's ImageLocality grows from nothing to all. */
-#define IMAGE_MIN_BYTES (INT64_C(23) << 20)
-#define IMAGE_MAX_BYTES (INT64_C(1000) << 20)
+#define IMAGE_MIN_BYTES      (INT64_C(23) << 20)
+#define IMAGE_MAX_BYTES      (INT64_C(1000) << 20)
 /* Weight of a required affinity of a pod that stands already, towards the one that comes (kube-scheduler's default). */
 #define HARD_AFFINITY_WEIGHT 1
-#define WEIGHT_FULL 100
+#define WEIGHT_FULL          100
 
 struct wish_term { /* adds weight x (pods in the node's domain) */
     struct group *group;
@@ -22,8 +22,8 @@ struct wish_term { /* adds weight x (pods in the node's domain) */
     int32_t weight;
 };
 struct fixed_wishes { /* of a row */
-    int32_t missing; /* weight of preferred node affinity that is not granted */
-    int32_t image;   /* granted, of IMAGE_WEIGHT */
+    int32_t missing;  /* weight of preferred node affinity that is not granted */
+    int32_t image;    /* granted, of IMAGE_WEIGHT */
 };
 struct wish_class {
     struct arena *arena;
@@ -48,7 +48,8 @@ struct wish_state {
     struct live_term *terms, *spread;
     uint32_t n_terms;
     int64_t weight; /* of all pod terms together */
-    int64_t *raw;   /* by position in the batch */
+    int64_t *raw;   /* by position in the batch that the base was made over */
+    const node_ix *raw_of;
     /* over the nodes that passed every filter */
     bool based;
     int64_t least, most;                 /* of the pod terms' sum */
@@ -60,7 +61,8 @@ struct wish_state {
 static int32_t image_weight(const struct policy_ctx *ctx, node_ix node)
 {
     const struct node_facts *f = &ctx->c->facts[node.v];
-    int64_t there = 0, max = IMAGE_MAX_BYTES * (ctx->cls->n_containers ? ctx->cls->n_containers : 1);
+    int64_t there = 0,
+            max = IMAGE_MAX_BYTES * (ctx->cls->n_containers ? ctx->cls->n_containers : 1);
     for (uint32_t i = 0; i < ctx->cls->n_images; i++) {
         uint32_t lo = 0, hi = f->n_images;
         while (lo < hi) {
@@ -71,7 +73,8 @@ static int32_t image_weight(const struct policy_ctx *ctx, node_ix node)
                 hi = mid;
             }
         }
-        if (lo < f->n_images && f->images[lo].v == ctx->cls->images[i].v && f->image_bytes[lo] > 0) {
+        if (lo < f->n_images && f->images[lo].v == ctx->cls->images[i].v &&
+            f->image_bytes[lo] > 0) {
             int64_t room = max - there;
             there += f->image_bytes[lo] < room ? f->image_bytes[lo] : room;
         }
@@ -133,13 +136,14 @@ static int32_t fixed_missing(const struct wish_class *k, node_ix node)
     if (!k->has_fixed) {
         return 0;
     }
-    return k->fixed[node.v].missing + (k->n_with_image > 0 ? IMAGE_WEIGHT - k->fixed[node.v].image : 0);
+    return k->fixed[node.v].missing +
+           (k->n_with_image > 0 ? IMAGE_WEIGHT - k->fixed[node.v].image : 0);
 }
 
 /* ---- terms between pods ---- */
 
-static int add_term(struct policy_ctx *ctx, struct wish_class *k, uint32_t counter, topo_ix topo, int32_t weight,
-                    const struct pod_term *match, struct err *err)
+static int add_term(struct policy_ctx *ctx, struct wish_class *k, uint32_t counter, topo_ix topo,
+                    int32_t weight, const struct pod_term *match, struct err *err)
 {
     if (counter >= ctx->c->n_counters || topo.v >= ctx->c->n_topo || weight == 0) {
         return 0;
@@ -169,8 +173,8 @@ static bool term_has_namespace(const struct policy_ctx *ctx, const struct pod_te
 }
 
 /* Terms of pods that stand already and mean this pod; sign: -1 for anti-affinity. */
-static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *terms, uint32_t n,
-                      int32_t sign, int32_t fixed_weight, struct err *err)
+static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *terms,
+                      uint32_t n, int32_t sign, int32_t fixed_weight, struct err *err)
 {
     const struct cluster *c = ctx->c;
     for (uint32_t i = 0; i < n; i++) {
@@ -179,7 +183,8 @@ static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct
         if (!term_has_namespace(ctx, t, ctx->cls->ns)) {
             continue;
         }
-        if (!own_labels && !selector_matches(&t->selector, cluster_labels(c, ctx->cls->labels), c->syms)) {
+        if (!own_labels &&
+            !selector_matches(&t->selector, cluster_labels(c, ctx->cls->labels), c->syms)) {
             continue;
         }
         int32_t weight = fixed_weight ? fixed_weight : t->weight;
@@ -203,7 +208,8 @@ static int scan_classes(struct policy_ctx *ctx, struct wish_class *k, struct err
             r = add_others(ctx, k, o->anti_preferred, o->n_anti_preferred, -1, 0, err);
         }
         if (r == 0) {
-            r = add_others(ctx, k, o->affinity_required, o->n_affinity_required, 1, HARD_AFFINITY_WEIGHT, err);
+            r = add_others(ctx, k, o->affinity_required, o->n_affinity_required, 1,
+                           HARD_AFFINITY_WEIGHT, err);
         }
     }
     return r;
@@ -224,11 +230,15 @@ static int add_spreads(struct policy_ctx *ctx, struct wish_class *k, struct err 
     }
     for (uint32_t i = 0; i < ctx->cls->n_spread; i++) {
         const struct spread_term *s = &ctx->cls->spread[i];
-        if (s->hard || s->empty_selector || s->counter >= ctx->c->n_counters || s->topo.v >= ctx->c->n_topo) {
+        if (s->hard || s->empty_selector || s->counter >= ctx->c->n_counters ||
+            s->topo.v >= ctx->c->n_topo) {
             continue;
         }
-        struct group_spec spec = {
-            .counter = s->counter, .topo = s->topo, .live_only = true, .admits = admits_affinity, .arg = s};
+        struct group_spec spec = {.counter = s->counter,
+                                  .topo = s->topo,
+                                  .live_only = true,
+                                  .admits = admits_affinity,
+                                  .arg = s};
         struct wish_term *t = &k->spread[k->n_spread];
         *t = (struct wish_term){.topo = s->topo, .weight = s->max_skew > 0 ? s->max_skew - 1 : 0};
         int r = group_open(ctx, k->arena, &spec, &t->group, err);
@@ -240,7 +250,8 @@ static int add_spreads(struct policy_ctx *ctx, struct wish_class *k, struct err 
     return 0;
 }
 
-static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret, struct err *err)
+static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret,
+                              struct err *err)
 {
     const struct pod_class *cls = ctx->cls;
     struct wish_class *k = arena_calloc(arena, 1, sizeof *k);
@@ -268,14 +279,15 @@ static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void 
 
 /* ---- one decision ---- */
 
-static int read_terms(struct policy_ctx *ctx, const struct wish_term *from, uint32_t n, struct live_term *to,
-                      uint32_t *ret_n)
+static int read_terms(struct policy_ctx *ctx, const struct wish_term *from, uint32_t n,
+                      struct live_term *to, uint32_t *ret_n)
 {
     const struct cluster *c = ctx->c;
     *ret_n = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct group_view v;
-        if (from[i].match && !selector_matches(&from[i].match->selector, cluster_labels(c, ctx->pod->labels), c->syms)) {
+        if (from[i].match && !selector_matches(&from[i].match->selector,
+                                               cluster_labels(c, ctx->pod->labels), c->syms)) {
             continue;
         }
         if (group_read(ctx, from[i].group, &v) != 0) {
@@ -309,7 +321,8 @@ static int wishes_prepare(struct policy_ctx *ctx, struct err *err)
     st->spread_least = arena_calloc(ctx->scratch, k->n_spread + 1, sizeof *st->spread_least);
     st->spread_most = arena_calloc(ctx->scratch, k->n_spread + 1, sizeof *st->spread_most);
     uint32_t n_spread;
-    if (!st->terms || !st->spread || !st->spread_least || !st->spread_most || fixed_sync(ctx, k) != 0 ||
+    if (!st->terms || !st->spread || !st->spread_least || !st->spread_most ||
+        fixed_sync(ctx, k) != 0 ||
         read_terms(ctx, k->terms, k->n_terms, st->terms, &st->n_terms) != 0 ||
         read_terms(ctx, k->spread, k->n_spread, st->spread, &n_spread) != 0) {
         return err_nomem(err);
@@ -323,7 +336,8 @@ static int64_t pod_sum(const struct wish_state *st, node_ix node)
     int64_t sum = 0;
     for (uint32_t t = 0; t < st->n_terms; t++) {
         uint32_t dom = st->terms[t].of[node.v].v;
-        sum += dom ? st->terms[t].weight * st->terms[t].sums[dom] : 0; /* a node without the key counts nothing */
+        sum += dom ? st->terms[t].weight * st->terms[t].sums[dom]
+                   : 0; /* a node without the key counts nothing */
     }
     return sum;
 }
@@ -338,6 +352,7 @@ static int64_t spread_sum(const struct live_term *t, node_ix node)
 static void make_base(struct wish_state *st, const node_ix *nodes, uint32_t n)
 {
     st->based = true;
+    st->raw_of = nodes;
     st->least = INT64_MAX;
     st->most = INT64_MIN;
     for (uint32_t i = 0; st->n_terms > 0 && i < n; i++) {
@@ -371,7 +386,8 @@ static double spread_missing(const struct wish_state *st, node_ix node)
 {
     double sum = 0;
     for (uint32_t t = 0; t < st->k->n_spread; t++) {
-        int64_t s = spread_sum(&st->spread[t], node), least = st->spread_least[t], most = st->spread_most[t];
+        int64_t s = spread_sum(&st->spread[t], node), least = st->spread_least[t],
+                most = st->spread_most[t];
         if (least == INT64_MAX) {
             continue; /* no candidate has the key */
         }
@@ -384,7 +400,8 @@ static double spread_missing(const struct wish_state *st, node_ix node)
     return sum;
 }
 
-static void wishes_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *cost)
+static void wishes_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                        int64_t *cost)
 {
     struct wish_state *st = ctx->state;
     double per_weight = (double)ctx->settings->rates.soft_wish / WEIGHT_FULL;
@@ -394,7 +411,7 @@ static void wishes_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint
     for (uint32_t i = 0; i < n; i++) {
         double missing = fixed_missing(st->k, nodes[i]);
         if (st->n_terms > 0) {
-            missing += pod_missing(st, st->raw[i]);
+            missing += pod_missing(st, nodes == st->raw_of ? st->raw[i] : pod_sum(st, nodes[i]));
         }
         if (st->k->n_spread > 0) {
             missing += spread_missing(st, nodes[i]);
@@ -417,10 +434,12 @@ static void wishes_explain(const struct policy_ctx *ctx, node_ix node, struct po
         note_add(ret, "preferred node affinity lacks %.0f of 100", affinity);
     }
     if (pods > 0) {
-        note_add(ret, "preferred pod (anti-)affinity lacks %.0f of %lld", pods, (long long)st->weight);
+        note_add(ret, "preferred pod (anti-)affinity lacks %.0f of %lld", pods,
+                 (long long)st->weight);
     }
     if (spread > 0) {
-        note_add(ret, "ScheduleAnyway spreading lacks %.0f of %u", spread, (unsigned)k->n_spread * WEIGHT_FULL);
+        note_add(ret, "ScheduleAnyway spreading lacks %.0f of %u", spread,
+                 (unsigned)k->n_spread * WEIGHT_FULL);
     }
     if (fixed > affinity) {
         note_add(ret, "image not all there");

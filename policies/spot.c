@@ -8,9 +8,9 @@
 /* Prior hazard per hour by advisor bucket: -ln(1 - b) / 720 h for the feed's upper bounds b = 5, 11, 16, 22 and, for the
  * open end, 30 %. */
 static const double bucket_hazard[] = {0.0000712, 0.000162, 0.000242, 0.000345, 0.000495};
-#define UNKNOWN_BUCKET 2
+#define UNKNOWN_BUCKET   2
 /* An unknown type gets the middle bucket times this: nobody vouches for it. */
-#define UNKNOWN_STRESS 2.0
+#define UNKNOWN_STRESS   2.0
 /* Weight of the prior in node-hours: two days of evidence from one node outweigh it. */
 #define PRIOR_NODE_HOURS 48.0
 /* AKS keeps a spot scale set in one fault domain: one event takes all of it, and there is no neighbour to go to. */
@@ -92,7 +92,8 @@ static double hazard_per_hour(const struct policy_ctx *ctx, node_ix node)
 {
     const struct node_facts *f = &ctx->c->facts[node.v];
     int bucket = prior_bucket(sym_str(ctx->c->syms, f->instance_type));
-    double prior = bucket >= 0 ? bucket_hazard[bucket] : bucket_hazard[UNKNOWN_BUCKET] * UNKNOWN_STRESS;
+    double prior =
+        bucket >= 0 ? bucket_hazard[bucket] : bucket_hazard[UNKNOWN_BUCKET] * UNKNOWN_STRESS;
     return (prior * PRIOR_NODE_HOURS + (double)f->spot_interruptions) / PRIOR_NODE_HOURS;
 }
 
@@ -101,8 +102,8 @@ static int64_t notice_ms(const struct policy_ctx *ctx, node_ix node)
 {
     const struct node_facts *f = &ctx->c->facts[node.v];
     struct str label = str_c(f->capacity_source), type = sym_str(ctx->c->syms, f->instance_type);
-    if (str_starts(label, STR("cloud.google.com/")) || str_starts(label, STR("kubernetes.azure.com/")) ||
-        str_starts(type, STR("Standard_"))) {
+    if (str_starts(label, STR("cloud.google.com/")) ||
+        str_starts(label, STR("kubernetes.azure.com/")) || str_starts(type, STR("Standard_"))) {
         return 30000;
     }
     bool aws = str_starts(label, STR("eks.amazonaws.com/")) || prior_bucket(type) >= 0;
@@ -116,7 +117,8 @@ static bool not_viable(const struct policy_ctx *ctx, node_ix node)
 }
 
 /* Refusals of a spot node: what this pod would make of the fleet's floor and the pool's cap. */
-static enum reason judge_spot(const struct policy_ctx *ctx, const struct spot_state *st, node_ix node)
+static enum reason judge_spot(const struct policy_ctx *ctx, const struct spot_state *st,
+                              node_ix node)
 {
     if (!st->fleet) {
         return REASON_NONE;
@@ -128,7 +130,8 @@ static enum reason judge_spot(const struct policy_ctx *ctx, const struct spot_st
         return REASON_SPOT_FLOOR;
     }
     if (st->capped) {
-        uint32_t pool = ctx->c->facts[node.v].spot_pool; /* pools that nobody can tell apart count as one */
+        uint32_t pool =
+            ctx->c->facts[node.v].spot_pool; /* pools that nobody can tell apart count as one */
         int64_t there = pool < st->fleet->pool_cap ? st->fleet->pool_players[pool] : 0;
         if ((double)(there + ctx->pod->players) > st->cap_players) {
             return REASON_SPOT_POOL_CAP;
@@ -137,7 +140,8 @@ static enum reason judge_spot(const struct policy_ctx *ctx, const struct spot_st
     return REASON_NONE;
 }
 
-static void spot_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void spot_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                        struct verdict *ret)
 {
     const struct spot_state *st = ctx->state;
     for (uint32_t i = 0; i < n; i++) {
@@ -183,7 +187,8 @@ static struct spot_price price_node(const struct policy_ctx *ctx, node_ix node)
     }
     stake *= c->flags[node.v] & NODE_SINGLE_FAULT_DOMAIN ? ONE_FAULT_DOMAIN : 1;
     p.risk_nano = cost_clamp(p.loss * stake);
-    p.capacity_nano = ctx->game->spot == SPOT_PREFERRED ? 0 : p.capacity_nano; /* preferred: by risk alone */
+    p.capacity_nano =
+        ctx->game->spot == SPOT_PREFERRED ? 0 : p.capacity_nano; /* preferred: by risk alone */
     return p;
 }
 
@@ -205,16 +210,19 @@ static void spot_explain(const struct policy_ctx *ctx, node_ix node, struct poli
     ret->value = (double)p.capacity_nano / 1e9 + (double)p.risk_nano / 1e9;
     note_add(ret, "%s", types[c->capacity[node.v] & 3]);
     if (c->capacity[node.v] == CAPACITY_SPOT) {
-        const char *basis = c->facts[node.v].spot_interruptions > 0 ? "seen reclaims" : "prior only";
+        const char *basis =
+            c->facts[node.v].spot_interruptions > 0 ? "seen reclaims" : "prior only";
         note_add(ret, "loss %.4f %% at %.6f/h (%s)", p.loss * 100, p.hazard, basis);
     } else if (p.surcharge_nano > 0) {
         note_add(ret, "fleet prefers spot");
     }
-    note_add(ret, "%.1f %% of %.4f/h%s", node_share(ctx, node) * 100, (double)c->price_nano_hour[node.v] / 1e9,
+    note_add(ret, "%.1f %% of %.4f/h%s", node_share(ctx, node) * 100,
+             (double)c->price_nano_hour[node.v] / 1e9,
              c->flags[node.v] & NODE_PRICE_GUESSED ? " (guessed)" : "");
 }
 
-static void spot_inputs(const struct policy_ctx *ctx, struct policy_input *ret, uint32_t max, uint32_t *ret_n)
+static void spot_inputs(const struct policy_ctx *ctx, struct policy_input *ret, uint32_t max,
+                        uint32_t *ret_n)
 {
     static const char prior[] = "shipped table of instance families";
     bool table = ctx->settings->prices.rows.n > 0, spot = false, guessed = false;
@@ -226,7 +234,7 @@ static void spot_inputs(const struct policy_ctx *ctx, struct policy_input *ret, 
     if (ctx->state && max > 0) {
         struct str from = table && ctx->settings->prices.file.n > 0 ? ctx->settings->prices.file
                           : table                                   ? STR("configuration")
-                                                                    : STR("shipped table and resources");
+                                  : STR("shipped table and resources");
         ret[0] = (struct policy_input){.name = "prices", .age_s = -1, .fallback = guessed};
         size_t n = from.n < sizeof ret[0].source - 1 ? from.n : sizeof ret[0].source - 1;
         memcpy(ret[0].source, from.p, n);

@@ -7,7 +7,7 @@
 
 /* A zone may stand above its target by one server or by this part of the target at no cost, so that packing inside a zone
  * decides between zones that are nearly level. */
-#define SLACK_SHARE 0.05
+#define SLACK_SHARE       0.05
 /* The goal for the largest zone's share is an even split plus this much; the explanation says when it is missed. */
 #define BLAST_GOAL_MARGIN 0.1
 
@@ -28,12 +28,12 @@ struct zone_state {
     topo_ix topo;
     uint32_t n_domains, n_zones; /* n_zones: zones with usable nodes */
     bool hard;
-    uint16_t *refusal;  /* by zone; enum reason */
-    int64_t *cost;      /* by zone */
-    double *target;     /* players, by zone; after this pod */
+    uint16_t *refusal; /* by zone; enum reason */
+    int64_t *cost;     /* by zone */
+    double *target;    /* players, by zone; after this pod */
     uint32_t n_regions;
-    bool *region_full;  /* by region, NULL without limits */
-    int64_t total;      /* players of the fleet in usable zones, with this pod */
+    bool *region_full; /* by region, NULL without limits */
+    int64_t total;     /* players of the fleet in usable zones, with this pod */
 };
 
 static int64_t at_i64(const int64_t *array, uint32_t cap, uint32_t i)
@@ -53,7 +53,8 @@ static bool zone_admits(const struct policy_ctx *ctx, node_ix node)
            rule_capacity(ctx, node) == REASON_NONE;
 }
 
-static void zone_touch(const struct policy_ctx *ctx, struct zone_class *k, topo_ix topo, uint32_t row)
+static void zone_touch(const struct policy_ctx *ctx, struct zone_class *k, topo_ix topo,
+                       uint32_t row)
 {
     struct zone_row *r = &k->rows[row];
     if (r->dom) {
@@ -72,7 +73,8 @@ static void zone_touch(const struct policy_ctx *ctx, struct zone_class *k, topo_
     }
 }
 
-static int zone_sync(const struct policy_ctx *ctx, struct zone_class *k, topo_ix topo, uint32_t n_domains)
+static int zone_sync(const struct policy_ctx *ctx, struct zone_class *k, topo_ix topo,
+                     uint32_t n_domains)
 {
     const struct cluster *c = ctx->c;
     if (row_array_grow(k->arena, &k->rows, &k->cap_rows, c->n_rows, sizeof *k->rows) ||
@@ -94,7 +96,8 @@ static int zone_sync(const struct policy_ctx *ctx, struct zone_class *k, topo_ix
     return 0;
 }
 
-static int zone_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret, struct err *err)
+static int zone_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret,
+                            struct err *err)
 {
     (void)ctx;
     struct zone_class *k = arena_calloc(arena, 1, sizeof *k);
@@ -119,7 +122,8 @@ static bool over_cap(const struct policy_ctx *ctx, const struct zone_state *st, 
     return share < 1 && after > own && !within_share(after, share, total);
 }
 
-static int64_t least_servers(const struct policy_ctx *ctx, const struct zone_class *k, const struct zone_state *st)
+static int64_t least_servers(const struct policy_ctx *ctx, const struct zone_class *k,
+                             const struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
     int64_t least = INT64_MAX;
@@ -134,7 +138,8 @@ static int64_t least_servers(const struct policy_ctx *ctx, const struct zone_cla
     return few || least == INT64_MAX ? 0 : least;
 }
 
-static void judge_zones(const struct policy_ctx *ctx, const struct zone_class *k, struct zone_state *st)
+static void judge_zones(const struct policy_ctx *ctx, const struct zone_class *k,
+                        struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
     int32_t skew = ctx->game->settings->zone_spread.max_skew;
@@ -144,14 +149,15 @@ static void judge_zones(const struct policy_ctx *ctx, const struct zone_class *k
     for (uint32_t d = 1; d < st->n_domains; d++) {
         int64_t servers = at_i64(f->dom_servers, f->dom_cap, d) + 1;
         int64_t players = at_i64(f->dom_players, f->dom_cap, d) + ctx->pod->players;
-        st->refusal[d] = over_cap(ctx, st, players)             ? REASON_ZONE_PLAYER_CAP
+        st->refusal[d] = over_cap(ctx, st, players)           ? REASON_ZONE_PLAYER_CAP
                          : skew > 0 && servers - least > skew ? REASON_ZONE_SKEW
-                                                                : REASON_NONE;
+                                                              : REASON_NONE;
     }
 }
 
 /* Target share in proportion to the servers that the zone's healthy nodes would take. */
-static void price_zones(const struct policy_ctx *ctx, const struct zone_class *k, struct zone_state *st)
+static void price_zones(const struct policy_ctx *ctx, const struct zone_class *k,
+                        struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
     double slots = 0, rate = (double)ctx->settings->rates.zone_player;
@@ -191,10 +197,12 @@ static int judge_regions(struct policy_ctx *ctx, struct zone_state *st, struct e
         return err_nomem(err);
     }
     for (uint32_t d = 1; d < t->n_domains; d++) {
-        int64_t after = at_i64(st->fleet->region_players, st->fleet->region_cap, d) + ctx->pod->players;
+        int64_t after =
+            at_i64(st->fleet->region_players, st->fleet->region_cap, d) + ctx->pod->players;
         for (uint32_t i = 0; i < s->regions.max_players.n; i++) {
             const struct region_limit *l = &s->regions.max_players.p[i];
-            st->region_full[d] |= str_eq(l->region, sym_str(c->syms, t->names[d])) && after > l->value;
+            st->region_full[d] |=
+                str_eq(l->region, sym_str(c->syms, t->names[d])) && after > l->value;
         }
     }
     return 0;
@@ -235,13 +243,15 @@ static int zone_prepare(struct policy_ctx *ctx, struct err *err)
     return judge_regions(ctx, st, err);
 }
 
-static void zone_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void zone_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                        struct verdict *ret)
 {
     const struct zone_state *st = ctx->state;
     if (!st->hard && !st->region_full) {
         return;
     }
-    const dom_ix *zone = ctx->c->topo[st->topo.v].of, *region = ctx->c->topo[ctx->c->topo_region.v].of;
+    const dom_ix *zone = ctx->c->topo[st->topo.v].of,
+                 *region = ctx->c->topo[ctx->c->topo_region.v].of;
     for (uint32_t i = 0; i < n; i++) {
         if (ret[i].reason == REASON_NONE) {
             uint16_t r = st->refusal[zone[nodes[i].v].v];
@@ -267,7 +277,8 @@ static void zone_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32
 }
 
 /* Servers of this class that the other zones could still take. */
-static int64_t room_elsewhere(const struct policy_ctx *ctx, const struct zone_class *k, uint32_t zone)
+static int64_t room_elsewhere(const struct policy_ctx *ctx, const struct zone_class *k,
+                              uint32_t zone)
 {
     int64_t room = 0;
     for (uint32_t row = 0; row < ctx->c->n_rows && row < k->cap_rows; row++) {
@@ -299,11 +310,14 @@ static void zone_explain(const struct policy_ctx *ctx, node_ix node, struct poli
     if (f->servers >= (int64_t)st->n_zones && share > 1.0 / st->n_zones + BLAST_GOAL_MARGIN) {
         note_add(ret, "this zone's loss hits %.0f %% of the fleet", share * 100);
     }
-    int64_t lost = at_i64(f->dom_servers, f->dom_cap, zone) + 1, room = room_elsewhere(ctx, k, zone);
-    note_add(ret, "if it fails %lld servers need room, %lld fit elsewhere", (long long)lost, (long long)room);
+    int64_t lost = at_i64(f->dom_servers, f->dom_cap, zone) + 1,
+            room = room_elsewhere(ctx, k, zone);
+    note_add(ret, "if it fails %lld servers need room, %lld fit elsewhere", (long long)lost,
+             (long long)room);
 }
 
-static void zone_inputs(const struct policy_ctx *ctx, struct policy_input *ret, uint32_t max, uint32_t *ret_n)
+static void zone_inputs(const struct policy_ctx *ctx, struct policy_input *ret, uint32_t max,
+                        uint32_t *ret_n)
 {
     static const char source[] = "pods that stand or are reserved now";
     *ret_n = 0;
