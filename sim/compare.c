@@ -88,10 +88,11 @@ void compare_print_value(const struct report *r, size_t metric, double value, st
 static void tell_metric(const struct report *r, const struct report_difference *d, struct buf *out)
 {
     bool b_first = d->better == 'b';
-    buf_printf(out, "%s ", outcome_metrics[d->metric].label);
+    buf_printf(out, "%s (", outcome_metrics[d->metric].label);
     compare_print_value(r, d->metric, b_first ? d->mean_b : d->mean_a, out);
     buf_lit(out, " instead of ");
     compare_print_value(r, d->metric, b_first ? d->mean_a : d->mean_b, out);
+    buf_char(out, ')');
 }
 
 /* The metrics that a verdict names first, in the order in which operators ask. */
@@ -107,7 +108,7 @@ static unsigned tell_side(const struct report *r, size_t a, size_t b, char side,
         for (size_t i = 0; i < r->differences.n; i++) {
             const struct report_difference *d = &r->differences.p[i];
             if (d->a == a && d->b == b && d->better == side && str_is(str_c(headline[h]), outcome_metrics[d->metric].path)) {
-                buf_lit(out, told == 0 ? "" : told == 1 ? ", " : ", ");
+                buf_lit(out, told > 0 ? ", " : "");
                 tell_metric(r, d, out);
                 told++;
             }
@@ -129,7 +130,10 @@ static void tell_pair(const struct report *r, size_t a, size_t b, struct buf *ou
     }
     if (n_a > 0) {
         buf_printf(out, "%.*s beats %.*s in %.*s", STR_ARG(name_a), STR_ARG(name_b), STR_ARG(buf_view(&good)));
-        buf_printf(out, n_b > 0 ? "; it is worse in %.*s." : ".%.*s", STR_ARG(buf_view(&bad)));
+        if (n_b > 0) {
+            buf_printf(out, "; %.*s is ahead in %.*s", STR_ARG(name_b), STR_ARG(buf_view(&bad)));
+        }
+        buf_char(out, '.');
     } else {
         buf_printf(out, "%.*s beats %.*s in %.*s.", STR_ARG(name_b), STR_ARG(name_a), STR_ARG(buf_view(&bad)));
     }

@@ -94,23 +94,35 @@ static void count_nodes(const struct cluster *c, struct outcome *o)
 
 /* ---- GPUs ---- */
 
-static bool is_gpu(const struct cluster *c, uint32_t res)
+/* Thousandths of a GPU in one unit of a resource; 0 where it counts no GPUs, or the same ones a second time (sharing
+ * schemes offer gpu-milli, gpu-count and gpu-mem side by side). */
+static int64_t gpu_weight(const struct cluster *c, uint32_t res)
 {
-    return conventions_is_accelerator(sym_str(c->syms, c->res_name[res]));
+    static const char *const other[] = {"gpu-count", "gpu-mem", "gpu-memory", "gpumem", "gpumem-percentage", "gpucores"};
+    struct str name = sym_str(c->syms, c->res_name[res]);
+    if (!conventions_is_accelerator(name)) {
+        return 0;
+    }
+    for (size_t i = 0; i < SP_COUNTOF(other); i++) {
+        if (str_ends(name, str_c(other[i]))) {
+            return 0;
+        }
+    }
+    return str_ends(name, STR("gpu-milli")) ? 1 : 1000;
 }
 
-static int64_t class_gpus(const struct cluster *c, const struct pod_class *cls)
+static int64_t class_gpu_milli(const struct cluster *c, const struct pod_class *cls)
 {
     int64_t n = 0;
     for (uint32_t i = 0; i < cls->n_needs; i++) {
-        n += is_gpu(c, cls->needs[i].res.v) ? cls->needs[i].amount : 0;
+        n += gpu_weight(c, cls->needs[i].res.v) * cls->needs[i].amount;
     }
     return n;
 }
 
 struct typical {
     class_ix cls;
-    int64_t count, cpu_milli, gpus;
+    int64_t count, cpu_milli, gpu_milli;
 };
 typedef VEC(struct typical) typical_list;
 
@@ -123,8 +135,8 @@ static int compare_typical(const void *a, const void *b)
     if (x->cpu_milli != y->cpu_milli) {
         return x->cpu_milli > y->cpu_milli ? -1 : 1;
     }
-    if (x->gpus != y->gpus) {
-        return x->gpus > y->gpus ? -1 : 1;
+    if (x->gpu_milli != y->gpu_milli) {
+        return x->gpu_milli > y->gpu_milli ? -1 : 1;
     }
     return x->cls.v < y->cls.v ? -1 : x->cls.v > y->cls.v;
 }
@@ -161,8 +173,8 @@ static int typical_mix(const struct cluster *c, const struct replay *r, struct o
         if (counts[k] == 0 || cls == NULL) {
             continue;
         }
-        struct typical one = {{k}, counts[k], need_of(cls, RES_CPU), class_gpus(c, cls)};
-        o->gpu.arrived_milli += 1000 * one.gpus * one.count;
+        struct typical one = {{k}, counts[k], need_of(cls, RES_CPU), class_gpu_milli(c, cls)};
+        o->gpu.arrived_milli += one.gpu_milli * one.count;
         if (!is_fixture(cls)) {
             all += one.count;
             rc = VEC_PUSH(ret, one, LIMIT_CLASSES) != 0 ? err_nomem(err) : 0;
@@ -194,7 +206,7 @@ static bool class_fits(const struct cluster *c, const struct typical *t, node_ix
     struct policy_ctx ctx = {.c = c, .settings = c->settings, .cls = cls, .game = &cls->game, .waited_ms = -1};
     for (uint32_t i = 0; i < cls->n_needs; i++) {
         uint32_t res = cls->needs[i].res.v;
-        if ((res == RES_CPU || is_gpu(c, res)) && cls->needs[i].amount > free_of(c, res, node.v)) {
+        if ((res == RES_CPU || gpu_weight(c, res) > 0) && cls->needs[i].amount > free_of(c, res, node.v)) {
             return false;
         }
     }
@@ -211,20 +223,22 @@ static void count_gpus(const struct cluster *c, const typical_list *mix, struct 
     for (uint32_t n = 0; n < c->n_rows; n++) {
         int64_t idle = 0, stranded = 0;
         for (uint32_t res = RES_FIXED; (c->flags[n] & NODE_LIVE) != 0 && res < c->n_res; res++) {
-            if (is_gpu(c, res) && c->alloc[res] != NULL) {
-                o->gpu.capacity_milli += 1000 * c->alloc[res][n];
-                o->gpu.touched += c->used[res] != NULL ? c->used[res][n] : 0;
-                idle += 1000 * free_of(c, res, n);
+            int64_t each = c->alloc[res] != NULL ? gpu_weight(c, res) : 0;
+            if (each > 0) {
+                int64_t used = c->used[res] != NULL ? each * c->used[res][n] : 0;
+                o->gpu.capacity_milli += each * c->alloc[res][n];
+                o->gpu.allocated_milli += used;
+                o->gpu.touched += (used + 999) / 1000;
+                idle += each * free_of(c, res, n);
             }
         }
         for (size_t k = 0; idle > 0 && k < mix->n; k++) {
-            if (mix->p[k].gpus == 0 || !class_fits(c, &mix->p[k], (node_ix){n})) {
+            if (mix->p[k].gpu_milli == 0 || !class_fits(c, &mix->p[k], (node_ix){n})) {
                 stranded += mix->p[k].count;
             }
         }
         fragmented += weight > 0 ? (double)idle * ((double)stranded / (double)weight) : 0;
     }
-    o->gpu.allocated_milli = 1000 * o->gpu.touched;
     o->gpu.fragmented_milli = weight > 0 || o->gpu.capacity_milli == 0 ? fragmented : SIM_NULL;
 }
 
