@@ -198,7 +198,7 @@ static void make_ctx(struct engine *e, const struct ask *ask)
     scratch_reset(e);
     e->ctx = (struct policy_ctx){
         .c = e->c,
-        .settings = e->c->settings,
+        .settings = ask->settings ? ask->settings : e->c->settings,
         .cls = cls,
         .pod = ask->pod,
         .game = &cls->game,
@@ -421,7 +421,7 @@ static int decide(struct engine *e, const struct ask *ask, bool plain, struct de
 
 int engine_decide(struct engine *e, const struct ask *ask, struct decision *ret, struct err *err)
 {
-    return decide(e, ask, ask->cls != NULL, ret, err);
+    return decide(e, ask, ask->cls != NULL || ask->settings != NULL, ret, err);
 }
 
 int engine_decide_plain(struct engine *e, const struct ask *ask, struct decision *ret, struct err *err)

@@ -30,6 +30,7 @@ void engine_free(struct engine *e);
 struct ask {
     const struct pod_req *pod;
     const struct pod_class *cls;   /* NULL: the pod's own; else a changed copy (what-if), decided plainly */
+    const struct settings *settings; /* NULL: the cluster's; else changed ones that policies read instead (what-if), plainly */
     const node_ix *nodes;          /* NULL: all live nodes in row order. Duplicates are not allowed */
     uint32_t n_nodes;
     enum judge judge;

@@ -65,6 +65,9 @@ int what_if_tolerate(struct what_if *w, const struct taint *t, struct err *err)
 int what_if_request(struct what_if *w, res_ix res, int64_t amount, struct err *err)
 {
     char change[WHAT_IF_TEXT], text[32];
+    if (w->cls->flags & CLASS_GPU) {
+        return 0; /* its shape is a part of what the GPU policy takes as typical */
+    }
     struct pod_class *cls = class_copy(w, err);
     struct resource_need *needs = arena_calloc(&w->x->arena, w->cls->n_needs + 1u, sizeof *needs);
     if (!cls || !needs) {
@@ -206,16 +209,14 @@ static int try_fleet(struct what_if *w, const struct fleet_settings *changed, co
 /* The latency cutoff is a setting of the whole configuration. */
 static int try_no_cutoff(struct what_if *w, struct err *err)
 {
-    const struct settings *own = w->c->settings;
-    struct settings *changed = arena_alloc(&w->x->arena, sizeof *changed);
-    if (!changed) {
-        return err_nomem(err);
-    }
-    *changed = *own;
-    changed->latency.max_over_share = 1;
-    w->c->settings = changed;
-    int r = what_if_try(w, w->ask->cls, "fleet: latency cutoff off", err);
-    w->c->settings = own;
+    struct settings changed = *w->c->settings;
+    struct ask ask = *w->ask;
+    changed.latency.max_over_share = 1;
+    ask.settings = &changed;
+    const struct ask *own = w->ask;
+    w->ask = &ask;
+    int r = what_if_try(w, ask.cls, "fleet: latency cutoff off", err);
+    w->ask = own;
     return r;
 }
 

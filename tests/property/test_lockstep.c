@@ -190,7 +190,9 @@ static void run_trace(const char *preset, uint64_t seed, uint32_t steps)
     for (t.step = 0; t.step < steps; t.step++) {
         one_step(&t);
     }
-    assert_int_equal(cluster_verify(t.c, &err), 0);
+    if (cluster_verify(t.c, &err) != 0) {
+        fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+    }
     struct engine_stats s;
     engine_stats(t.cached, &s);
     assert_true(s.nodes_reused > 0); /* otherwise this test compares the plain path with itself */

@@ -322,7 +322,7 @@ static void world_settings(struct gen_world *w, bool plain)
     w->fleets[1].zone_spread.set = true;
     w->fleets[1].zone_spread.max_skew = gen_chance(w, 60);
     w->fleets[1].max_servers_per_node = gen_chance(w, 50) ? 2 : 0;
-    w->fleets[1].spot.max_pool_share = gen_chance(w, 40) ? 0.5 : 1;
+    w->fleets[1].spot.max_pool_share = gen_chance(w, 70) ? 0.25 : 1;
     w->fleets[1].latency_class = STR("competitive");
     w->fleets[1].demand = (demand_list){demand, gen_chance(w, 50) ? 2 : 0};
     w->settings.fleets.p = w->fleets;
