@@ -417,8 +417,11 @@ static void resolve_numbers(const struct cluster *c, const struct class_key *key
     g->session_p90_ms = def->p90_ms;
     for (int i = 1; i >= 0; i--) {
         const struct fleet_settings *fs = levels[i];
-        g->players = g->is_game && fs->players >= 0 ? fs->players : g->players;
-        if (fs->session_p50_ms > 0) {
+        /* A shipped guess in the settings is for game servers; the table above knows the other owners better. */
+        bool guess = fs == &c->settings->defaults;
+        bool guess_players = guess && fs->players == profile_defaults[0].players;
+        g->players = g->is_game && fs->players >= 0 && !guess_players ? fs->players : g->players;
+        if (fs->session_p50_ms > 0 && !(guess && c->settings->session_shipped)) {
             g->session_known = true;
             g->session_p50_ms = fs->session_p50_ms;
             g->session_p90_ms = fs->session_p90_ms;

@@ -19,7 +19,7 @@ static struct quantity mem(int64_t mi)
     return (struct quantity){(i128)mi * MI * 1000000000};
 }
 
-#define CPU(m) ((struct qty_desc){STR("cpu"), cpu(m)})
+#define CPU(m) ((struct qty_desc){{"cpu", 3}, cpu(m)})
 #define MEM(mi) ((struct qty_desc){STR("memory"), mem(mi)})
 #define LIST(...) \
     (qty_list){(const struct qty_desc[]){__VA_ARGS__}, sizeof((const struct qty_desc[]){__VA_ARGS__}) / sizeof(struct qty_desc)}
