@@ -56,13 +56,25 @@ static const struct str *find_label(const kv_list *labels, const char *key)
     return NULL;
 }
 
+/* Where a fact's rows begin: the rows stand in the facts' order. */
+static size_t first_row(enum conv_fact fact)
+{
+    size_t from = 0, to = SP_COUNTOF(rows);
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (rows[middle].fact < fact) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
 /* The first row of a fact that the labels satisfy; *ret_val is the label's value. */
 static const struct conv_row *match_labels(enum conv_fact fact, const kv_list *labels, struct str *ret_val)
 {
-    for (size_t i = 0; i < SP_COUNTOF(rows); i++) {
-        if (rows[i].fact != fact) {
-            continue;
-        }
+    for (size_t i = first_row(fact); i < SP_COUNTOF(rows) && rows[i].fact == fact; i++) {
         const struct str *val = find_label(labels, rows[i].key);
         if (val != NULL && value_matches(&rows[i], *val)) {
             *ret_val = *val;
@@ -74,8 +86,8 @@ static const struct conv_row *match_labels(enum conv_fact fact, const kv_list *l
 
 static const struct conv_row *match_taint(enum conv_fact fact, struct str key, struct str val)
 {
-    for (size_t i = 0; i < SP_COUNTOF(rows); i++) {
-        if (rows[i].fact == fact && text_matches(rows[i].key, key, false) && value_matches(&rows[i], val)) {
+    for (size_t i = first_row(fact); i < SP_COUNTOF(rows) && rows[i].fact == fact; i++) {
+        if (text_matches(rows[i].key, key, false) && value_matches(&rows[i], val)) {
             return &rows[i];
         }
     }
@@ -207,8 +219,8 @@ static int read_zone(const struct reading *r, struct err *err)
     struct str raw = STR_NONE;
     r->f->zone = r->f->zone_raw = SYM_NONE;
     r->f->zone_source = NULL;
-    for (size_t i = 0; i < SP_COUNTOF(rows); i++) {
-        const struct str *val = rows[i].fact == CONV_ZONE ? find_label(r->labels, rows[i].key) : NULL;
+    for (size_t i = first_row(CONV_ZONE); i < SP_COUNTOF(rows) && rows[i].fact == CONV_ZONE; i++) {
+        const struct str *val = find_label(r->labels, rows[i].key);
         if (val == NULL) {
             continue;
         }

@@ -250,7 +250,9 @@ static int add_input(struct loaded *l, const char *path, struct sha256 *sha, str
     if (in.path == NULL) {
         return err_nomem(err);
     }
-    sha256_final(sha, in.sha256);
+    if (!l->no_digest) {
+        sha256_final(sha, in.sha256);
+    }
     if (VEC_PUSH(&l->inputs, in, LIMIT_FOLDER_FILES) != 0) {
         mem_free(in.path);
         return err_nomem(err);
@@ -283,6 +285,7 @@ static int load_file(struct loaded *l, const char *path, bool openb, bool worklo
     struct source s;
     int rc = source_open_file(&s, path, err);
     if (rc == 0) {
+        s.no_digest = l->no_digest;
         rc = load_source(l, &s, openb, workload, lenient, err);
         *ret_sha = s.sha;
         source_close(&s);
@@ -440,7 +443,7 @@ int load_path(struct loaded *l, const char *path, bool workload, struct err *err
 int load_bytes(struct loaded *l, const char *name, struct str bytes, bool workload, struct err *err)
 {
     struct source s;
-    source_open_memory(&s, name, bytes);
+    source_open_memory(&s, name, bytes, l->no_digest);
     int rc = load_source(l, &s, false, workload, false, err);
     if (rc == 0) {
         rc = add_input(l, name, &s.sha, err);

@@ -21,7 +21,7 @@ struct load_warning {
 };
 struct load_input {
     char *path;             /* as typed */
-    uint8_t sha256[32];     /* of the bytes; of a folder: of "relative path\0sha256\n" lines in order */
+    uint8_t sha256[32];     /* of the bytes; of a folder: of "relative path\0sha256\n" lines in order; zeros without digests */
 };
 /* A pod that the load wants placed, or made by a controller. In order of arrival in the input. */
 struct loaded {
@@ -31,6 +31,7 @@ struct loaded {
     VEC(struct load_input) inputs;
     VEC(pod_ix) waiting;                   /* unbound, ungated, not ended: order of placement rules is the caller's */
     uint64_t n_objects, n_bytes, n_files;
+    bool no_digest;                        /* set after loaded_init: nobody asks for the inputs' sha256 */
     void *impl;                            /* controllers seen, until load_finish */
 };
 

@@ -38,13 +38,13 @@ struct source {
     char *own;                /* the window, when it is ours */
     const char *p;            /* window */
     size_t at, n, cap;        /* consumed, filled, room */
-    bool eof;
+    bool eof, no_digest;
     uint32_t line, column;    /* 1-based place of p[0] */
     uint64_t n_bytes;
     struct sha256 sha;
 };
 int source_open_file(struct source *s, const char *path, struct err *err) SP_MUST_CHECK; /* "-": standard input */
-void source_open_memory(struct source *s, const char *name, struct str bytes);
+void source_open_memory(struct source *s, const char *name, struct str bytes, bool no_digest);
 void source_close(struct source *s);
 /* Reads more behind what is there. 0; -E2BIG when one object is over the limit. Sets eof at the end. */
 int source_fill(struct source *s, struct err *err) SP_MUST_CHECK;

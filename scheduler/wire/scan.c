@@ -53,6 +53,28 @@ void scan_place(const char *begin, const char *at, uint32_t *ret_line, uint32_t 
     *ret_column = (uint32_t)(at - line_start) + 1;
 }
 
+uint32_t scan_newlines(const char *p, size_t n)
+{
+    uint32_t lines = 0;
+    size_t i = 0;
+#ifdef SCAN_SSE2
+    const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
+    while (n - i >= 16) { /* at most 255 blocks before a byte's count overflows */
+        __m128i counts = zero;
+        for (int block = 0; block < 255 && n - i >= 16; block++, i += 16) {
+            __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+            counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(x, newline));
+        }
+        __m128i sums = _mm_sad_epu8(counts, zero);
+        lines += (uint32_t)_mm_cvtsi128_si32(sums) + (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+    }
+#endif
+    for (; i < n; i++) {
+        lines += p[i] == '\n';
+    }
+    return lines;
+}
+
 int scan_error(const struct scan *s, const char *file, struct err *err)
 {
     uint32_t line, column;
@@ -67,10 +89,12 @@ static const char *skip_ws_slow(const char *p, const char *end)
 {
 #ifdef SCAN_SSE2
     const __m128i space = _mm_set1_epi8(' '), newline = _mm_set1_epi8('\n');
-    while (end - p >= 16) {
+    while (end - p >= 32) { /* most indents end in here */
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i ws = _mm_or_si128(_mm_cmpeq_epi8(x, space), _mm_cmpeq_epi8(x, newline));
-        unsigned other = ~(unsigned)_mm_movemask_epi8(ws) & 0xffffu;
+        __m128i y = _mm_loadu_si128((const __m128i *)(const void *)(p + 16));
+        x = _mm_or_si128(_mm_cmpeq_epi8(x, space), _mm_cmpeq_epi8(x, newline));
+        y = _mm_or_si128(_mm_cmpeq_epi8(y, space), _mm_cmpeq_epi8(y, newline));
+        unsigned other = ~((unsigned)_mm_movemask_epi8(x) | (unsigned)_mm_movemask_epi8(y) << 16);
         if (other != 0) {
             p += __builtin_ctz(other);
             if (*p != '\t' && *p != '\r') {
@@ -78,7 +102,7 @@ static const char *skip_ws_slow(const char *p, const char *end)
             }
             p++;
         } else {
-            p += 16;
+            p += 32;
         }
     }
 #endif
@@ -92,6 +116,9 @@ static inline const char *skip_ws(const char *p, const char *end)
 {
     if (SP_LIKELY(p < end && (unsigned char)*p > ' ')) {
         return p;
+    }
+    if (end - p >= 2 && *p == ' ' && (unsigned char)p[1] > ' ') { /* behind a colon */
+        return p + 1;
     }
     return skip_ws_slow(p, end);
 }

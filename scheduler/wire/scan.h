@@ -29,6 +29,7 @@ void scan_init(struct scan *s, struct str bytes);
 bool scan_unescape(struct scan *s, struct str raw, struct arena *a, struct str *ret);
 /* 1-based line and column (in bytes) of `at` in the text that starts at `begin`. */
 void scan_place(const char *begin, const char *at, uint32_t *ret_line, uint32_t *ret_column);
+uint32_t scan_newlines(const char *p, size_t n); /* how many newlines stand there */
 enum scan_type scan_peek(struct scan *s);         /* type of the next value; SCAN_ERROR at end or on garbage */
 /* Objects: scan_object_begin, then while (scan_member(s, &key)) { take or skip the value }. Arrays alike with scan_item.
  * `key` is raw (escapes not resolved) unless *ret_escaped. Both return false at the end or on error. */

@@ -3,7 +3,7 @@
  *     bench_load               both in children of their own, in turn; medians of wall time, growth of the peak RSS
  *     bench_load MODE N        N loads of one mode, for instruction counts: ours, cjson
  *
- * BENCH_MB: the size of the generated file (85).
+ * BENCH_MB: the size of the generated file (85). BENCH_FILE: where it stands; kept, and taken as it is when it is there.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
@@ -47,37 +47,51 @@ static size_t average_object(void)
     return n;
 }
 
-static void make_file(long mb)
+static void write_file(FILE *f)
 {
-    struct stat st;
-    snprintf(path, sizeof path, "%s/spawnpoint-bench-%ld-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (long)getpid());
-    int fd = mkstemp(path);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    struct buf b;
     if (!f) {
         bench_die(path, "cannot create");
     }
-    size.nodes = (uint32_t)((size_t)mb * 1000000 / average_object() / 11);
-    size.pods = size.nodes * 10;
-    struct buf b;
     buf_init(&b, LIMIT_REPLY_BYTES);
     gen_big_dump(&b, &size, flush, f);
     buf_done(&b);
-    if (fclose(f) != 0 || stat(path, &st) != 0) {
+    if (fclose(f) != 0) {
         bench_die(path, "cannot write");
+    }
+}
+
+static void make_file(long mb)
+{
+    struct stat st;
+    const char *kept = getenv("BENCH_FILE"), *folder = getenv("TMPDIR");
+    size.nodes = (uint32_t)((size_t)mb * 1000000 / average_object() / 11);
+    size.pods = size.nodes * 10;
+    if (kept) {
+        snprintf(path, sizeof path, "%s", kept);
+        if (stat(path, &st) != 0) {
+            write_file(fopen(path, "wb"));
+        }
+    } else {
+        snprintf(path, sizeof path, "%s/spawnpoint-bench-XXXXXX", folder ? folder : "/tmp");
+        int fd = mkstemp(path);
+        write_file(fd < 0 ? NULL : fdopen(fd, "wb"));
+    }
+    if (stat(path, &st) != 0) {
+        bench_die(path, "cannot be read");
     }
     file_bytes = (size_t)st.st_size;
 }
 
 static void load_ours(void *arg)
 {
-    (void)arg;
     jsonc_init();
     struct err err;
     struct settings s;
     struct cluster *c;
     struct loaded l;
     if (settings_default(&s, &err) != 0 || cluster_new(&c, &s, &err) != 0 || loaded_init(&l, c, &err) != 0 ||
-        load_path(&l, path, false, &err) != 0 || load_finish(&l, &err) != 0) {
+        (l.no_digest = arg == NULL, load_path(&l, path, false, &err)) != 0 || load_finish(&l, &err) != 0) {
         bench_die("load", err.text);
     }
     if (c->n_nodes != size.nodes || c->n_pods_live != size.pods) {
@@ -177,6 +191,8 @@ int main(int argc, char **argv)
     } else {
         table();
     }
-    unlink(path);
+    if (!getenv("BENCH_FILE")) {
+        unlink(path);
+    }
     return 0;
 }

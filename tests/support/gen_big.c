@@ -460,6 +460,7 @@ void gen_big_cluster(const struct gen_big *g, const struct settings *s, struct c
     for (uint32_t i = 0; i < g->nodes + g->pods; i++) {
         struct node_desc node;
         struct pod_desc pod;
+        node_ix row;
         buf_clear(&b);
         arena_reset(&arena);
         bool is_node = i < g->nodes;
@@ -470,7 +471,7 @@ void gen_big_cluster(const struct gen_big *g, const struct settings *s, struct c
         }
         int r = is_node ? k8s_decode_node(buf_view(&b), &arena, &node, &err) : k8s_decode_pod(buf_view(&b), &arena, &pod, &err);
         if (r == 0) {
-            r = is_node ? cluster_upsert_node(*ret, &node, NULL, &err) : cluster_upsert_pod(*ret, &pod, NULL, &err);
+            r = is_node ? cluster_upsert_node(*ret, &node, &row, &err) : cluster_upsert_pod(*ret, &pod, NULL, &err);
         }
         if (r != 0) {
             give_up(is_node ? "node" : "pod", &err);
