@@ -10,6 +10,7 @@
 
 #define PATH_MAX_BYTES 256
 #define NEAR_MAX 64
+#define SUM_SLACK 1e-9
 /* For "%.*s": at most 60 bytes of text that need not end in NUL. */
 #define CLIP(s) (int)((s).n > 60 ? 60 : (s).n), ((s).p != NULL ? (s).p : "")
 
@@ -487,7 +488,8 @@ static int read_shares(struct walk *w, const struct yaml_node *v, demand_list *r
         err_set(err, -EINVAL, "no location has a share above 0; leave the key out when the demand is unknown");
         return fail(w, v, err);
     }
-    for (uint32_t i = 0; i < v->n; i++) {
+    /* shares that are whole already stay as written, so that what is printed reads back as the same */
+    for (uint32_t i = 0; i < v->n && (sum < 1 - SUM_SLACK || sum > 1 + SUM_SLACK); i++) {
         list[i].share /= sum;
     }
     ret->p = list;
