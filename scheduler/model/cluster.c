@@ -10,9 +10,9 @@
 #include "model/places.h"
 #include "model/profile.h"
 
-#define CLUSTER_MAGIC 0x5350434cu
-#define LOG_ENTRIES 65536u
-#define KEEP_BYTES_MAX ((size_t)16 << 30)
+#define CLUSTER_MAGIC     0x5350434cu
+#define LOG_ENTRIES       65536u
+#define KEEP_BYTES_MAX    ((size_t)16 << 30)
 #define SCRATCH_BYTES_MAX ((size_t)1 << 30)
 
 static int symbols(struct cluster *c, struct err *err)
@@ -86,7 +86,8 @@ int cluster_new(struct cluster **ret, const struct settings *settings, struct er
     c->magic = CLUSTER_MAGIC;
     c->t = t;
     c->settings = settings;
-    t->hash_seed = 0x73706177u; /* the table's order is never seen; the daemon's bodies are bounded */
+    t->hash_seed =
+        0x73706177u; /* the table's order is never seen; the daemon's bodies are bounded */
     t->workload_gen = 1;
     arena_init(&t->arena, KEEP_BYTES_MAX);
     arena_init(&t->pool, KEEP_BYTES_MAX);
@@ -114,15 +115,34 @@ static void fleets_done(struct fleet_row *fleets, uint32_t n)
 static void tables_done(struct cluster *c)
 {
     struct cluster_tables *t = c->t;
-    struct map64 *maps[] = {&t->node_of, &t->pod_of, &t->uid_of,     &t->game_pod, &t->wait_of,    &t->dom_of, &t->spot_pool_of,
-                            &t->fleet_of, &t->ns_of, &t->pvc_of,     &t->pv_of,    &t->sc_of,      &t->game_of, &t->prio_of,
-                            &t->work_group, &t->work_of, &t->service_of, &t->pdb_of,   &t->res_of};
+    struct map64 *maps[] = {&t->node_of,    &t->pod_of,  &t->uid_of,       &t->game_pod,
+                            &t->wait_of,    &t->dom_of,  &t->spot_pool_of, &t->fleet_of,
+                            &t->ns_of,      &t->pvc_of,  &t->pv_of,        &t->sc_of,
+                            &t->game_of,    &t->prio_of, &t->work_group,   &t->work_of,
+                            &t->service_of, &t->pdb_of,  &t->res_of};
     for (size_t i = 0; i < SP_COUNTOF(maps); i++) {
         map64_done(maps[i]);
     }
-    void *blocks[] = {t->sets,   t->set_hash,   t->set_slots, t->tmpl,  t->tmpl_slots, t->class_slots,  t->sibling_counters,
-                      t->free_nodes, t->free_pods, t->pvcs,   t->pvs,   t->scs,        t->games,        t->prios,
-                      t->works,  t->services,   t->pdbs,      t->demands, t->region_lists, t->ext};
+    void *blocks[] = {t->sets,
+                      t->set_hash,
+                      t->set_slots,
+                      t->tmpl,
+                      t->tmpl_slots,
+                      t->class_slots,
+                      t->sibling_counters,
+                      t->free_nodes,
+                      t->free_pods,
+                      t->pvcs,
+                      t->pvs,
+                      t->scs,
+                      t->games,
+                      t->prios,
+                      t->works,
+                      t->services,
+                      t->pdbs,
+                      t->demands,
+                      t->region_lists,
+                      t->ext};
     for (uint32_t i = 0; i < c->n_classes; i++) {
         mem_free(t->ext[i].matched);
     }
@@ -140,7 +160,8 @@ static void rows_done(struct cluster *c)
     for (uint32_t i = 0; i < c->n_pod_rows; i++) {
         const struct pod_req *p = &c->pod[i].req;
         if (c->pod[i].live && p->n_ports + p->n_claims > 0) { /* big blocks are the heap's own */
-            pool_free(c, p->n_ports > 0 ? (void *)(uintptr_t)p->ports : (void *)(uintptr_t)p->claims,
+            pool_free(c,
+                      p->n_ports > 0 ? (void *)(uintptr_t)p->ports : (void *)(uintptr_t)p->claims,
                       p->n_ports * sizeof *p->ports + p->n_claims * sizeof *p->claims);
         }
     }
@@ -152,9 +173,13 @@ static void rows_done(struct cluster *c)
             mem_free(c->pods[i]);
         }
     }
-    void *rows[] = {c->flags,    c->gen,        c->static_gen,   c->facts,       c->capacity,    c->price_nano_hour, c->drain_end_ms,
-                    c->n_pods,   c->n_pinning,  c->n_game,       c->n_allocated, c->n_ready,     c->node_players,    c->nonzero_cpu,
-                    c->nonzero_mem, c->pods,    c->cap_pods,     c->pod,         c->log};
+    void *rows[] = {c->flags,        c->gen,         c->static_gen,
+                    c->facts,        c->capacity,    c->price_nano_hour,
+                    c->drain_end_ms, c->n_pods,      c->n_pinning,
+                    c->n_game,       c->n_allocated, c->n_ready,
+                    c->node_players, c->nonzero_cpu, c->nonzero_mem,
+                    c->pods,         c->cap_pods,    c->pod,
+                    c->log};
     for (size_t i = 0; i < SP_COUNTOF(rows); i++) {
         mem_free(rows[i]);
     }
@@ -320,18 +345,20 @@ int cluster_set_settings(struct cluster *c, const struct settings *settings, str
 {
     check(c->magic == CLUSTER_MAGIC);
     struct cluster_tables *t = c->t;
-    struct settings_before b = {.settings = c->settings,
-                                .fleets = c->fleets,
-                                .n_fleets = c->n_fleets,
-                                .cap_fleets = t->cap_fleets,
-                                .fleet_of = t->fleet_of,
-                                .facts = keep_copy(c->facts, c->cap_rows * sizeof *c->facts),
-                                .flags = keep_copy(c->flags, c->cap_rows * sizeof *c->flags),
-                                .n_pods = keep_copy(c->n_pods, c->cap_rows * sizeof *c->n_pods),
-                                .capacity = keep_copy(c->capacity, c->cap_rows * sizeof *c->capacity),
-                                .price = keep_copy(c->price_nano_hour, c->cap_rows * sizeof *c->price_nano_hour),
-                                .games = mem_calloc(c->n_classes, sizeof(struct game_profile))};
-    if (b.facts == NULL || b.flags == NULL || b.n_pods == NULL || b.capacity == NULL || b.price == NULL || b.games == NULL) {
+    struct settings_before b = {
+        .settings = c->settings,
+        .fleets = c->fleets,
+        .n_fleets = c->n_fleets,
+        .cap_fleets = t->cap_fleets,
+        .fleet_of = t->fleet_of,
+        .facts = keep_copy(c->facts, c->cap_rows * sizeof *c->facts),
+        .flags = keep_copy(c->flags, c->cap_rows * sizeof *c->flags),
+        .n_pods = keep_copy(c->n_pods, c->cap_rows * sizeof *c->n_pods),
+        .capacity = keep_copy(c->capacity, c->cap_rows * sizeof *c->capacity),
+        .price = keep_copy(c->price_nano_hour, c->cap_rows * sizeof *c->price_nano_hour),
+        .games = mem_calloc(c->n_classes, sizeof(struct game_profile))};
+    if (b.facts == NULL || b.flags == NULL || b.n_pods == NULL || b.capacity == NULL ||
+        b.price == NULL || b.games == NULL) {
         before_done(&b);
         return err_nomem(err);
     }

@@ -12,7 +12,8 @@
 
 /* ---- what a counter matches ---- */
 
-bool cluster_namespace_in(const struct cluster *c, sym ns, const sym *list, uint32_t n, const struct selector *sel)
+bool cluster_namespace_in(const struct cluster *c, sym ns, const sym *list, uint32_t n,
+                          const struct selector *sel)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (list[i].v == ns.v) {
@@ -23,8 +24,10 @@ bool cluster_namespace_in(const struct cluster *c, sym ns, const sym *list, uint
         return false;
     }
     uint32_t row = map64_get(&c->t->ns_of, ns.v);
-    struct label name_only = {c->t->ns_name_label, ns}; /* the API server gives every namespace this label */
-    struct labelset labels = row == IX_NONE ? (struct labelset){&name_only, 1} : cluster_labels(c, (labelset_ix){row});
+    struct label name_only = {c->t->ns_name_label,
+                              ns}; /* the API server gives every namespace this label */
+    struct labelset labels =
+        row == IX_NONE ? (struct labelset){&name_only, 1} : cluster_labels(c, (labelset_ix){row});
     return selector_matches(sel, labels, c->syms);
 }
 
@@ -34,11 +37,13 @@ struct labelset cluster_namespace_labels(const struct cluster *c, sym ns)
     return row == IX_NONE ? (struct labelset){0} : cluster_labels(c, (labelset_ix){row});
 }
 
-bool cluster_term_matches(const struct cluster *c, const struct pod_class *owner, const struct pod_term *term,
-                          const struct pod_class *incoming, labelset_ix incoming_labels)
+bool cluster_term_matches(const struct cluster *c, const struct pod_class *owner,
+                          const struct pod_term *term, const struct pod_class *incoming,
+                          labelset_ix incoming_labels)
 {
     check(owner != NULL && term != NULL);
-    return cluster_namespace_in(c, incoming->ns, term->namespaces, term->n_namespaces, &term->ns_selector) &&
+    return cluster_namespace_in(c, incoming->ns, term->namespaces, term->n_namespaces,
+                                &term->ns_selector) &&
            selector_matches(&term->selector, cluster_labels(c, incoming_labels), c->syms);
 }
 
@@ -88,7 +93,8 @@ static bool selector_same(const struct selector *a, const struct selector *b)
     }
     for (uint32_t i = 0; i < a->n; i++) {
         const struct requirement *x = &a->p[i], *y = &b->p[i];
-        if (x->key.v != y->key.v || x->op != y->op || x->number != y->number || x->n_vals != y->n_vals ||
+        if (x->key.v != y->key.v || x->op != y->op || x->number != y->number ||
+            x->n_vals != y->n_vals ||
             (x->n_vals > 0 && memcmp(x->vals, y->vals, x->n_vals * sizeof(sym)) != 0)) {
             return false;
         }
@@ -173,7 +179,8 @@ static int counter_list(struct cluster *c, uint32_t counter)
     struct cluster_tables *t = c->t;
     const struct counter *k = &c->counters[counter];
     if (k->sibling_keys) {
-        return u32_push(&t->sibling_counters, &t->n_sibling_counters, &t->cap_sibling_counters, counter);
+        return u32_push(&t->sibling_counters, &t->n_sibling_counters, &t->cap_sibling_counters,
+                        counter);
     }
     for (uint32_t i = 0; i < c->n_classes; i++) {
         struct class_ext *ext = &t->ext[i];
@@ -186,8 +193,8 @@ static int counter_list(struct cluster *c, uint32_t counter)
     return 0;
 }
 
-int counter_of_selector(struct cluster *c, const struct selector *sel, const sym *namespaces, uint32_t n,
-                        const struct selector *ns_sel, uint32_t *ret, struct err *err)
+int counter_of_selector(struct cluster *c, const struct selector *sel, const sym *namespaces,
+                        uint32_t n, const struct selector *ns_sel, uint32_t *ret, struct err *err)
 {
     uint64_t hash = selector_hash(ns_sel, selector_hash(sel, n));
     for (uint32_t i = 0; i < n; i++) {
@@ -195,8 +202,8 @@ int counter_of_selector(struct cluster *c, const struct selector *sel, const sym
     }
     for (uint32_t i = 0; i < c->n_counters; i++) {
         const struct counter *k = &c->counters[i];
-        if (k->hash == hash && k->carrier_of == NULL && k->n_namespaces == n && selector_same(&k->selector, sel) &&
-            selector_same(&k->ns_selector, ns_sel) &&
+        if (k->hash == hash && k->carrier_of == NULL && k->n_namespaces == n &&
+            selector_same(&k->selector, sel) && selector_same(&k->ns_selector, ns_sel) &&
             (n == 0 || memcmp(k->namespaces, namespaces, n * sizeof *namespaces) == 0)) {
             *ret = i;
             return 0;
@@ -223,7 +230,8 @@ int counter_of_selector(struct cluster *c, const struct selector *sel, const sym
     return 0;
 }
 
-int counter_of_carrier(struct cluster *c, class_ix owner, const struct pod_term *term, uint32_t *ret, struct err *err)
+int counter_of_carrier(struct cluster *c, class_ix owner, const struct pod_term *term,
+                       uint32_t *ret, struct err *err)
 {
     int r = counter_room(c, err);
     if (r != 0) {
@@ -246,11 +254,13 @@ void counter_drop_last(struct cluster *c, uint32_t counter)
     mem_free(c->counters[counter].live);
 }
 
-int class_match_counters(struct cluster *c, const struct pod_class *cls, struct class_ext *ext, struct err *err)
+int class_match_counters(struct cluster *c, const struct pod_class *cls, struct class_ext *ext,
+                         struct err *err)
 {
     for (uint32_t i = 0; i < c->n_counters; i++) {
         const struct counter *k = &c->counters[i];
-        if (k->carrier_of == NULL && !k->sibling_keys && counter_matches(c, k, cls->ns, cls->labels) &&
+        if (k->carrier_of == NULL && !k->sibling_keys &&
+            counter_matches(c, k, cls->ns, cls->labels) &&
             u32_push(&ext->matched, &ext->n_matched, &ext->cap_matched, i) != 0) {
             return err_nomem(err);
         }
@@ -288,8 +298,8 @@ int namespace_recount(struct cluster *c, struct err *err)
 
 /* ---- fleets ---- */
 
-int fleet_intern(struct cluster *c, sym name, const struct fleet_settings *fs, bool configured, fleet_ix *ret,
-                 struct err *err)
+int fleet_intern(struct cluster *c, sym name, const struct fleet_settings *fs, bool configured,
+                 fleet_ix *ret, struct err *err)
 {
     struct cluster_tables *t = c->t;
     uint32_t known = map64_get(&t->fleet_of, name.v);
@@ -321,8 +331,8 @@ int fleet_intern(struct cluster *c, sym name, const struct fleet_settings *fs, b
     if (r != 0) {
         return r;
     }
-    c->fleets[c->n_fleets] =
-        (struct fleet_row){.name = name, .settings = fs, .configured = configured, .spread_topo = topo};
+    c->fleets[c->n_fleets] = (struct fleet_row){
+        .name = name, .settings = fs, .configured = configured, .spread_topo = topo};
     map64_put(&t->fleet_of, name.v, c->n_fleets);
     *ret = (fleet_ix){c->n_fleets++};
     return 0;
@@ -347,11 +357,12 @@ static int i64_room(int64_t **p, uint32_t *cap, uint32_t want, struct err *err)
     return 0;
 }
 
-int fleet_reserve_doms(struct cluster *c, struct fleet_row *f, uint32_t doms, uint32_t pools, uint32_t regions,
-                       struct err *err)
+int fleet_reserve_doms(struct cluster *c, struct fleet_row *f, uint32_t doms, uint32_t pools,
+                       uint32_t regions, struct err *err)
 {
     (void)c;
-    uint32_t cap = f->dom_cap; /* both arrays share one capacity, which rises when both have grown */
+    uint32_t cap =
+        f->dom_cap; /* both arrays share one capacity, which rises when both have grown */
     int r = i64_room(&f->dom_players, &cap, doms, err);
     cap = f->dom_cap;
     r = r != 0 ? r : i64_room(&f->dom_servers, &cap, doms, err);
@@ -365,8 +376,10 @@ int fleet_reserve(struct cluster *c, fleet_ix fleet, node_ix node, struct err *e
 {
     (void)node;
     struct fleet_row *f = &c->fleets[fleet.v];
-    uint32_t doms = c->topo[f->spread_topo.v].n_domains, regions = c->topo[c->topo_region.v].n_domains;
-    if (SP_LIKELY(doms <= f->dom_cap && c->n_spot_pools < f->pool_cap && regions <= f->region_cap)) {
+    uint32_t doms = c->topo[f->spread_topo.v].n_domains,
+             regions = c->topo[c->topo_region.v].n_domains;
+    if (SP_LIKELY(doms <= f->dom_cap && c->n_spot_pools < f->pool_cap &&
+                  regions <= f->region_cap)) {
         return 0;
     }
     return fleet_reserve_doms(c, f, doms, c->n_spot_pools + 1, regions, err);
@@ -379,7 +392,8 @@ void fleet_count(struct cluster *c, pod_ix pod, int sign)
     uint32_t node = row->node.v;
     int64_t players = (int64_t)row->req.players * sign;
     int64_t servers = row->req.deleting || row->req.game == GAME_ENDED ? 0 : sign;
-    uint32_t dom = c->topo[f->spread_topo.v].of[node].v, region = c->topo[c->topo_region.v].of[node].v;
+    uint32_t dom = c->topo[f->spread_topo.v].of[node].v,
+             region = c->topo[c->topo_region.v].of[node].v;
     f->players += players;
     f->servers += servers;
     f->dom_players[dom] += players;
@@ -449,15 +463,17 @@ static void count_sums(struct cluster *c, const struct pod_row *row, int sign)
 {
     const struct pod_class *cls = c->classes[row->req.cls.v];
     uint32_t node = row->node.v, by = (uint32_t)sign;
-    for (uint32_t i = 0; i < cls->n_needs; i++) { /* unsigned, so that absurd amounts wrap and come back */
+    for (uint32_t i = 0; i < cls->n_needs;
+         i++) { /* unsigned, so that absurd amounts wrap and come back */
         int64_t *used = &c->used[cls->needs[i].res.v][node];
-        *used = (int64_t)((uint64_t)*used + (uint64_t)cls->needs[i].amount * (uint64_t)(int64_t)sign);
+        *used =
+            (int64_t)((uint64_t)*used + (uint64_t)cls->needs[i].amount * (uint64_t)(int64_t)sign);
     }
     c->used[RES_PODS][node] += sign;
-    c->nonzero_cpu[node] =
-        (int64_t)((uint64_t)c->nonzero_cpu[node] + (uint64_t)cls->nonzero_cpu_milli * (uint64_t)(int64_t)sign);
-    c->nonzero_mem[node] =
-        (int64_t)((uint64_t)c->nonzero_mem[node] + (uint64_t)cls->nonzero_mem_bytes * (uint64_t)(int64_t)sign);
+    c->nonzero_cpu[node] = (int64_t)((uint64_t)c->nonzero_cpu[node] +
+                                     (uint64_t)cls->nonzero_cpu_milli * (uint64_t)(int64_t)sign);
+    c->nonzero_mem[node] = (int64_t)((uint64_t)c->nonzero_mem[node] +
+                                     (uint64_t)cls->nonzero_mem_bytes * (uint64_t)(int64_t)sign);
     c->n_game[node] += cls->game.is_game ? by : 0;
     c->n_allocated[node] += row->req.game == GAME_ALLOCATED ? by : 0;
     c->n_ready[node] += row->req.game == GAME_READY ? by : 0;

@@ -45,7 +45,8 @@ int map64_reserve(struct map64 *m, uint32_t want, struct err *err)
     if (cap == m->cap) {
         return 0;
     }
-    struct map64 bigger = {mem_alloc(cap * sizeof(uint64_t)), mem_alloc(cap * sizeof(uint32_t)), 0, cap};
+    struct map64 bigger = {mem_alloc(cap * sizeof(uint64_t)), mem_alloc(cap * sizeof(uint32_t)), 0,
+                           cap};
     if (bigger.keys == NULL || bigger.vals == NULL) {
         map64_done(&bigger);
         return err_nomem(err);
@@ -180,7 +181,8 @@ static void sort_labels(struct label *p, uint32_t n)
     }
 }
 
-int labelset_intern(struct cluster *c, struct label *labels, uint32_t n, labelset_ix *ret, struct err *err)
+int labelset_intern(struct cluster *c, struct label *labels, uint32_t n, labelset_ix *ret,
+                    struct err *err)
 {
     struct cluster_tables *t = c->t;
     sort_labels(labels, n);
@@ -234,7 +236,8 @@ int labelsets_reserve(struct cluster *c, uint32_t n, struct err *err)
     return r;
 }
 
-int labelset_from(struct cluster *c, kv_list kv, struct arena *scratch, labelset_ix *ret, struct err *err)
+int labelset_from(struct cluster *c, kv_list kv, struct arena *scratch, labelset_ix *ret,
+                  struct err *err)
 {
     if (kv.n > LIMIT_LABELS) {
         return err_set(err, -E2BIG, "labels: %u of them; at most %d are taken", kv.n, LIMIT_LABELS);
@@ -274,8 +277,8 @@ int resource_intern(struct cluster *c, struct str name, res_ix *ret, struct err 
         return 0;
     }
     if (c->n_res >= LIMIT_RESOURCES) {
-        return err_set(err, -E2BIG, "resource \"%.64s\": more than %d names in one cluster", sym_str(c->syms, s).p,
-                       LIMIT_RESOURCES);
+        return err_set(err, -E2BIG, "resource \"%.64s\": more than %d names in one cluster",
+                       sym_str(c->syms, s).p, LIMIT_RESOURCES);
     }
     r = map64_reserve(&c->t->res_of, c->n_res + 1, err);
     if (r != 0) {

@@ -42,9 +42,10 @@ int rows_grow(struct cluster *c, uint32_t want, struct err *err)
     while (cap < want) {
         cap *= 2;
     }
-    int r = GROW(flags) | GROW(gen) | GROW(static_gen) | GROW(facts) | GROW(capacity) | GROW(price_nano_hour) |
-            GROW(drain_end_ms) | GROW(n_pods) | GROW(n_pinning) | GROW(n_game) | GROW(n_allocated) | GROW(n_ready) |
-            GROW(node_players) | GROW(nonzero_cpu) | GROW(nonzero_mem) | GROW(pods) | GROW(cap_pods);
+    int r = GROW(flags) | GROW(gen) | GROW(static_gen) | GROW(facts) | GROW(capacity) |
+            GROW(price_nano_hour) | GROW(drain_end_ms) | GROW(n_pods) | GROW(n_pinning) |
+            GROW(n_game) | GROW(n_allocated) | GROW(n_ready) | GROW(node_players) |
+            GROW(nonzero_cpu) | GROW(nonzero_mem) | GROW(pods) | GROW(cap_pods);
     for (uint32_t i = 0; i < c->n_res && r == 0; i++) {
         r = GROW(alloc[i]) | GROW(used[i]);
     }
@@ -65,7 +66,8 @@ int rows_grow(struct cluster *c, uint32_t want, struct err *err)
 
 /* ---- topology ---- */
 
-static sym domain_name(const struct cluster *c, const struct topology *topo, const struct node_facts *f)
+static sym domain_name(const struct cluster *c, const struct topology *topo,
+                       const struct node_facts *f)
 {
     bool has;
     switch (topo->source) {
@@ -79,7 +81,8 @@ static sym domain_name(const struct cluster *c, const struct topology *topo, con
     return labels_get(cluster_labels(c, f->labels), topo->key, &has);
 }
 
-static bool has_domain(const struct cluster *c, const struct topology *topo, const struct node_facts *f)
+static bool has_domain(const struct cluster *c, const struct topology *topo,
+                       const struct node_facts *f)
 {
     bool has = false;
     if (topo->source == TOPOLOGY_LABEL) {
@@ -89,7 +92,8 @@ static bool has_domain(const struct cluster *c, const struct topology *topo, con
     return domain_name(c, topo, f).v != 0;
 }
 
-int domain_of(struct cluster *c, topo_ix topo, const struct node_facts *f, dom_ix *ret, struct err *err)
+int domain_of(struct cluster *c, topo_ix topo, const struct node_facts *f, dom_ix *ret,
+              struct err *err)
 {
     struct topology *tp = &c->topo[topo.v];
     if (!has_domain(c, tp, f)) {
@@ -139,7 +143,8 @@ static int topology_fill(struct cluster *c, topo_ix ix, struct err *err)
     return 0;
 }
 
-int topology_add(struct cluster *c, sym key, enum topology_source source, topo_ix *ret, struct err *err)
+int topology_add(struct cluster *c, sym key, enum topology_source source, topo_ix *ret,
+                 struct err *err)
 {
     struct cluster_tables *t = c->t;
     if (c->n_topo == t->cap_topo) {
@@ -158,7 +163,8 @@ int topology_add(struct cluster *c, sym key, enum topology_source source, topo_i
     made.nodes = mem_calloc(made.cap, sizeof *made.nodes);
     c->topo[c->n_topo] = made;
     topo_ix ix = {c->n_topo};
-    int r = made.of == NULL || made.names == NULL || made.nodes == NULL ? err_nomem(err) : topology_fill(c, ix, err);
+    int r = made.of == NULL || made.names == NULL || made.nodes == NULL ? err_nomem(err)
+                                                                        : topology_fill(c, ix, err);
     if (r != 0) {
         struct topology *tp = &c->topo[ix.v];
         for (uint32_t i = 1; tp->names != NULL && i < tp->n_domains; i++) {
@@ -241,7 +247,8 @@ static qty_list copy_qty(struct copier *k, qty_list list)
     struct qty_desc *p = copy_bytes(k, NULL, list.n * sizeof *p);
     for (uint32_t i = 0; i < list.n; i++) {
         struct qty_desc q = {copy_str(k, list.p[i].name), list.p[i].value};
-        k->hash = mix64(mix64(k->hash, (uint64_t)(u128)q.value.nano), (uint64_t)((u128)q.value.nano >> 64));
+        k->hash = mix64(mix64(k->hash, (uint64_t)(u128)q.value.nano),
+                        (uint64_t)((u128)q.value.nano >> 64));
         if (p != NULL) {
             p[i] = q;
         }
@@ -253,7 +260,8 @@ static void copy_node(struct copier *k, const struct node_desc *d, struct node_d
 {
     struct taint_desc *taints = copy_bytes(k, NULL, d->taints.n * sizeof *taints);
     for (uint32_t i = 0; i < d->taints.n; i++) {
-        struct taint_desc t = {copy_str(k, d->taints.p[i].key), copy_str(k, d->taints.p[i].val), d->taints.p[i].effect};
+        struct taint_desc t = {copy_str(k, d->taints.p[i].key), copy_str(k, d->taints.p[i].val),
+                               d->taints.p[i].effect};
         k->hash = mix64(k->hash, (uint64_t)t.effect);
         if (taints != NULL) {
             taints[i] = t;
@@ -261,7 +269,8 @@ static void copy_node(struct copier *k, const struct node_desc *d, struct node_d
     }
     struct condition_desc *conds = copy_bytes(k, NULL, d->conditions.n * sizeof *conds);
     for (uint32_t i = 0; i < d->conditions.n; i++) {
-        struct condition_desc t = {copy_str(k, d->conditions.p[i].type), copy_str(k, d->conditions.p[i].status),
+        struct condition_desc t = {copy_str(k, d->conditions.p[i].type),
+                                   copy_str(k, d->conditions.p[i].status),
                                    copy_str(k, d->conditions.p[i].reason)};
         if (conds != NULL) {
             conds[i] = t;
@@ -280,14 +289,17 @@ static void copy_node(struct copier *k, const struct node_desc *d, struct node_d
     to->conditions.n = d->conditions.n;
     to->allocatable = copy_qty(k, d->allocatable);
     to->capacity = copy_qty(k, d->capacity);
-    k->hash = mix64(mix64(k->hash, (uint64_t)d->meta.created_ms), key2(d->unschedulable, d->meta.deleting));
+    k->hash = mix64(mix64(k->hash, (uint64_t)d->meta.created_ms),
+                    key2(d->unschedulable, d->meta.deleting));
     for (uint32_t i = 0; i < d->images.n; i++) {
-        k->hash = mix64(mix64(k->hash, str_hash(d->images.p[i].name, 3, 5)), (uint64_t)d->images.p[i].size_bytes);
+        k->hash = mix64(mix64(k->hash, str_hash(d->images.p[i].name, 3, 5)),
+                        (uint64_t)d->images.p[i].size_bytes);
     }
 }
 
 /* One block: the description's copy, then taints and images as symbols. */
-static int store_make(struct cluster *c, const struct node_desc *d, struct node_facts *f, struct err *err)
+static int store_make(struct cluster *c, const struct node_desc *d, struct node_facts *f,
+                      struct err *err)
 {
     struct copier measure = {0};
     struct node_desc ignored;
@@ -342,7 +354,8 @@ static int store_make(struct cluster *c, const struct node_desc *d, struct node_
 
 /* ---- upsert ---- */
 
-static int spot_pool_of(struct cluster *c, const struct node_facts *f, uint32_t *ret, struct err *err)
+static int spot_pool_of(struct cluster *c, const struct node_facts *f, uint32_t *ret,
+                        struct err *err)
 {
     *ret = 0;
     if (f->zone.v == 0 && f->instance_type.v == 0) {
@@ -372,7 +385,8 @@ struct row_before {
 
 static int row_save(struct cluster *c, node_ix node, struct row_before *b, struct err *err)
 {
-    *b = (struct row_before){c->flags[node.v], c->capacity[node.v], c->price_nano_hour[node.v], c->facts[node.v], NULL};
+    *b = (struct row_before){c->flags[node.v], c->capacity[node.v], c->price_nano_hour[node.v],
+                             c->facts[node.v], NULL};
     b->alloc = arena_alloc(&c->t->scratch, c->n_res * sizeof *b->alloc);
     if (b->alloc == NULL) {
         return err_nomem(err);
@@ -395,7 +409,8 @@ static void row_restore(struct cluster *c, node_ix node, const struct row_before
 }
 
 /* Resources and facts into the row; what was there is lost. */
-static int row_fill(struct cluster *c, const struct node_desc *d, node_ix node, struct node_facts *facts, struct err *err)
+static int row_fill(struct cluster *c, const struct node_desc *d, node_ix node,
+                    struct node_facts *facts, struct err *err)
 {
     for (uint32_t i = 0; i < c->n_res; i++) {
         c->alloc[i][node.v] = 0;
@@ -470,8 +485,8 @@ static void places_commit(struct cluster *c, node_ix node, const dom_ix *doms, b
 }
 
 /* Fleet counts see the node's old places go and its new ones come. */
-static int row_change(struct cluster *c, const struct node_desc *d, node_ix node, struct node_facts *facts, bool was_live,
-                      struct err *err)
+static int row_change(struct cluster *c, const struct node_desc *d, node_ix node,
+                      struct node_facts *facts, bool was_live, struct err *err)
 {
     struct row_before before;
     int r = row_save(c, node, &before, err);
@@ -495,7 +510,8 @@ static int row_change(struct cluster *c, const struct node_desc *d, node_ix node
     return r;
 }
 
-static int node_prepare(struct cluster *c, const struct node_desc *d, struct node_facts *f, struct err *err)
+static int node_prepare(struct cluster *c, const struct node_desc *d, struct node_facts *f,
+                        struct err *err)
 {
     arena_reset(&c->t->scratch);
     int r = cluster_reserve(c, 0, err);
@@ -616,7 +632,8 @@ static bool is_named(const struct cluster *c, node_ix node, struct str name)
            str_eq(sym_str(c->syms, c->facts[node.v].name), name);
 }
 
-node_ix cluster_find_node_hint(const struct cluster *c, struct str name, node_ix hint, node_ix *ring)
+node_ix cluster_find_node_hint(const struct cluster *c, struct str name, node_ix hint,
+                               node_ix *ring)
 {
     if (ring != NULL && hint.v < c->n_rows && is_named(c, ring[hint.v], name)) {
         return ring[hint.v];

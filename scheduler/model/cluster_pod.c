@@ -116,7 +116,8 @@ static void *block_of(const struct pod_req *p)
 }
 
 /* The request with its arrays copied into the cluster. */
-static int req_keep(struct cluster *c, const struct pod_req *p, struct pod_req *ret, struct err *err)
+static int req_keep(struct cluster *c, const struct pod_req *p, struct pod_req *ret,
+                    struct err *err)
 {
     *ret = *p;
     ret->ports = NULL;
@@ -151,11 +152,13 @@ static void req_drop(struct cluster *c, struct pod_req *p)
 
 static bool req_same(const struct pod_req *a, const struct pod_req *b)
 {
-    return a->ns.v == b->ns.v && a->name.v == b->name.v && a->uid.v == b->uid.v && a->node_name.v == b->node_name.v &&
-           a->nominated.v == b->nominated.v && a->game_server.v == b->game_server.v && a->cls.v == b->cls.v &&
-           a->labels.v == b->labels.v && a->phase == b->phase && a->deleting == b->deleting && a->gated == b->gated &&
-           a->ready == b->ready && a->bound == b->bound && a->game == b->game && a->players == b->players &&
-           a->created_ms == b->created_ms && a->start_ms == b->start_ms && a->session_end_ms == b->session_end_ms &&
+    return a->ns.v == b->ns.v && a->name.v == b->name.v && a->uid.v == b->uid.v &&
+           a->node_name.v == b->node_name.v && a->nominated.v == b->nominated.v &&
+           a->game_server.v == b->game_server.v && a->cls.v == b->cls.v &&
+           a->labels.v == b->labels.v && a->phase == b->phase && a->deleting == b->deleting &&
+           a->gated == b->gated && a->ready == b->ready && a->bound == b->bound &&
+           a->game == b->game && a->players == b->players && a->created_ms == b->created_ms &&
+           a->start_ms == b->start_ms && a->session_end_ms == b->session_end_ms &&
            a->n_ports == b->n_ports && a->n_claims == b->n_claims &&
            (a->n_ports == 0 || memcmp(a->ports, b->ports, a->n_ports * sizeof *a->ports) == 0) &&
            (a->n_claims == 0 || memcmp(a->claims, b->claims, a->n_claims * sizeof *a->claims) == 0);
@@ -291,7 +294,8 @@ static void row_set_req(struct cluster *c, pod_ix pod, const struct pod_req *kep
 static pod_ix row_of(const struct cluster *c, const struct pod_req *p)
 {
     uint32_t by_uid = p->uid.v == 0 ? IX_NONE : map64_get(&c->t->uid_of, p->uid.v);
-    return (pod_ix){by_uid != IX_NONE ? by_uid : map64_get(&c->t->pod_of, key2(p->ns.v, p->name.v))};
+    return (pod_ix){by_uid != IX_NONE ? by_uid
+                                      : map64_get(&c->t->pod_of, key2(p->ns.v, p->name.v))};
 }
 
 /* ---- upsert and remove ---- */
@@ -309,7 +313,8 @@ static int target_of(const struct cluster *c, const struct pod_req *p, pod_ix kn
     return 0;
 }
 
-static pod_ix upsert_commit(struct cluster *c, pod_ix pod, const struct pod_req *kept, node_ix target)
+static pod_ix upsert_commit(struct cluster *c, pod_ix pod, const struct pod_req *kept,
+                            node_ix target)
 {
     uint32_t at = IX_NONE;
     sym wait_on = kept->bound && target.v == IX_NONE ? kept->node_name : SYM_NONE;
@@ -346,7 +351,8 @@ int cluster_upsert_pod(struct cluster *c, const struct pod_desc *d, pod_ix *ret,
     }
     arena_reset(&c->t->scratch);
     struct pod_req p, kept;
-    int r = d->meta.name.n == 0 ? err_set(err, -EINVAL, "pod: metadata.name is empty") : cluster_reserve(c, 0, err);
+    int r = d->meta.name.n == 0 ? err_set(err, -EINVAL, "pod: metadata.name is empty")
+                                : cluster_reserve(c, 0, err);
     r = r != 0 ? r : cluster_compile_pod(c, d, &c->t->scratch, &p, err);
     if (r != 0) {
         return r;
@@ -378,7 +384,8 @@ void cluster_remove_pod(struct cluster *c, struct str ns, struct str name)
 
 /* ---- assume and forget ---- */
 
-int cluster_assume(struct cluster *c, const struct pod_req *p, node_ix node, pod_ix *ret, struct err *err)
+int cluster_assume(struct cluster *c, const struct pod_req *p, node_ix node, pod_ix *ret,
+                   struct err *err)
 {
     check(p->cls.v < c->n_classes);
     check(node.v < c->n_rows && (c->flags[node.v] & NODE_LIVE) != 0);
@@ -386,8 +393,8 @@ int cluster_assume(struct cluster *c, const struct pod_req *p, node_ix node, pod
     struct pod_row *row = pod.v == IX_NONE ? NULL : &c->pod[pod.v];
     bool other = row != NULL && row->req.uid.v != 0 && p->uid.v != 0 && row->req.uid.v != p->uid.v;
     if (row != NULL && row->req.bound && !other) {
-        return err_set(err, -EEXIST, "pod \"%.128s\" stands on node \"%.128s\" already", sym_str(c->syms, p->name).p,
-                       sym_str(c->syms, row->req.node_name).p);
+        return err_set(err, -EEXIST, "pod \"%.128s\" stands on node \"%.128s\" already",
+                       sym_str(c->syms, p->name).p, sym_str(c->syms, row->req.node_name).p);
     }
     struct pod_req kept;
     int r = row_reserve(c, 1, err);
@@ -481,7 +488,9 @@ int cluster_unlift(struct cluster *c, pod_ix pod, struct err *err)
 
 const struct game_row *game_of_pod(const struct cluster *c, const struct pod_req *p)
 {
-    uint32_t row = p->game_server.v == 0 ? IX_NONE : map64_get(&c->t->game_of, key2(p->ns.v, p->game_server.v));
+    uint32_t row = p->game_server.v == 0
+                       ? IX_NONE
+                       : map64_get(&c->t->game_of, key2(p->ns.v, p->game_server.v));
     return row == IX_NONE ? NULL : c->t->games[row];
 }
 
@@ -496,7 +505,8 @@ static int pod_reclass(struct cluster *c, pod_ix pod, struct err *err)
         return r;
     }
     p.game = game != NULL ? game->state : GAME_UNKNOWN;
-    p.session_end_ms = game != NULL && game->session_end_ms > 0 ? game->session_end_ms : p.session_end_ms;
+    p.session_end_ms =
+        game != NULL && game->session_end_ms > 0 ? game->session_end_ms : p.session_end_ms;
     p.players = pod_players(c->classes[p.cls.v], &p, game);
     struct pod_row *row = &c->pod[pod.v];
     if (req_same(&row->req, &p)) {
@@ -543,7 +553,8 @@ int cluster_reserve(struct cluster *c, uint32_t pods, struct err *err)
         r = row_reserve(c, least * 2, err);
     }
     /* A pod brings at most a name, a UID, some label values. */
-    bool tight = c->syms->cap - c->syms->n < least * 4 || c->syms->n_slots / 4 * 3 - c->syms->n < least * 4;
+    bool tight =
+        c->syms->cap - c->syms->n < least * 4 || c->syms->n_slots / 4 * 3 - c->syms->n < least * 4;
     if (r == 0 && (pods > 0 || tight || c->syms->spare == NULL)) {
         r = symtab_reserve(c->syms, least * 8, err);
     }

@@ -30,12 +30,15 @@ static uint64_t hash_pod(const struct cluster *c, const struct pod_row *row)
     h = hash_sym(c, hash_sym(c, h, p->node_name), p->nominated);
     h = hash_labels(c, h, p->labels);
     h = mix64(h, key2((uint32_t)p->phase, (uint32_t)p->game));
-    h = mix64(h, key2((uint32_t)p->players, (uint32_t)p->deleting | (uint32_t)p->gated << 1 | (uint32_t)p->ready << 2 |
-                                                (uint32_t)p->bound << 3 | (uint32_t)row->assumed << 4 |
+    h = mix64(h, key2((uint32_t)p->players, (uint32_t)p->deleting | (uint32_t)p->gated << 1 |
+                                                (uint32_t)p->ready << 2 | (uint32_t)p->bound << 3 |
+                                                (uint32_t)row->assumed << 4 |
                                                 (uint32_t)row->lifted << 5));
-    h = mix64(mix64(mix64(h, (uint64_t)p->created_ms), (uint64_t)p->start_ms), (uint64_t)p->session_end_ms);
+    h = mix64(mix64(mix64(h, (uint64_t)p->created_ms), (uint64_t)p->start_ms),
+              (uint64_t)p->session_end_ms);
     for (uint32_t i = 0; i < p->n_ports; i++) {
-        h = mix64(hash_sym(c, hash_sym(c, h, p->ports[i].ip), p->ports[i].protocol), (uint64_t)p->ports[i].port);
+        h = mix64(hash_sym(c, hash_sym(c, h, p->ports[i].ip), p->ports[i].protocol),
+                  (uint64_t)p->ports[i].port);
     }
     for (uint32_t i = 0; i < p->n_claims; i++) {
         h = hash_sym(c, h, p->claims[i]);
@@ -52,21 +55,26 @@ static uint64_t hash_node(const struct cluster *c, uint32_t i)
     h = mix64(mix64(h, c->capacity[i]), (uint64_t)c->price_nano_hour[i]);
     h = mix64(mix64(h, (uint64_t)c->drain_end_ms[i]), key2(c->n_pods[i], c->n_pinning[i]));
     h = mix64(mix64(h, key2(c->n_game[i], c->n_allocated[i])), key2(c->n_ready[i], 0));
-    h = mix64(mix64(mix64(h, (uint64_t)c->node_players[i]), (uint64_t)c->nonzero_cpu[i]), (uint64_t)c->nonzero_mem[i]);
+    h = mix64(mix64(mix64(h, (uint64_t)c->node_players[i]), (uint64_t)c->nonzero_cpu[i]),
+              (uint64_t)c->nonzero_mem[i]);
     uint64_t sum = 0;
     for (uint32_t r = 0; r < c->n_res; r++) {
         if (c->alloc[r][i] != 0 || c->used[r][i] != 0) {
-            sum += mix64(mix64(hash_sym(c, 4, c->res_name[r]), (uint64_t)c->alloc[r][i]), (uint64_t)c->used[r][i]);
+            sum += mix64(mix64(hash_sym(c, 4, c->res_name[r]), (uint64_t)c->alloc[r][i]),
+                         (uint64_t)c->used[r][i]);
         }
     }
     for (uint32_t k = 0; k < c->n_counters; k++) {
         if (c->counters[k].all[i] != 0) {
-            sum += mix64(mix64(c->counters[k].hash, k), key2(c->counters[k].all[i], c->counters[k].live[i]));
+            sum += mix64(mix64(c->counters[k].hash, k),
+                         key2(c->counters[k].all[i], c->counters[k].live[i]));
         }
     }
     h = mix64(h, sum);
-    for (uint32_t p = 0; p < c->n_pods[i]; p++) { /* in the list's order: it is seen by preemption */
-        h = hash_sym(c, hash_sym(c, h, c->pod[c->pods[i][p].v].req.ns), c->pod[c->pods[i][p].v].req.name);
+    for (uint32_t p = 0; p < c->n_pods[i];
+         p++) { /* in the list's order: it is seen by preemption */
+        h = hash_sym(c, hash_sym(c, h, c->pod[c->pods[i][p].v].req.ns),
+                     c->pod[c->pods[i][p].v].req.name);
     }
     return h;
 }
@@ -74,11 +82,13 @@ static uint64_t hash_node(const struct cluster *c, uint32_t i)
 static uint64_t hash_fleet(const struct cluster *c, const struct fleet_row *f)
 {
     uint64_t h = hash_sym(c, 5, f->name), sum = 0;
-    h = mix64(mix64(mix64(h, (uint64_t)f->players), (uint64_t)f->spot_players), (uint64_t)f->on_demand_players);
+    h = mix64(mix64(mix64(h, (uint64_t)f->players), (uint64_t)f->spot_players),
+              (uint64_t)f->on_demand_players);
     h = mix64(h, (uint64_t)f->servers);
     for (uint32_t i = 0; i < f->dom_cap; i++) {
         if (f->dom_players[i] != 0 || f->dom_servers[i] != 0) {
-            sum += mix64(mix64(mix64(6, i), (uint64_t)f->dom_players[i]), (uint64_t)f->dom_servers[i]);
+            sum +=
+                mix64(mix64(mix64(6, i), (uint64_t)f->dom_players[i]), (uint64_t)f->dom_servers[i]);
         }
     }
     for (uint32_t i = 0; i < f->pool_cap; i++) {
@@ -108,18 +118,20 @@ uint64_t cluster_hash(const struct cluster *c)
 
 /* ---- recount ---- */
 
-static int differs(struct err *err, const char *what, struct str where, int64_t stands, int64_t counted)
+static int differs(struct err *err, const char *what, struct str where, int64_t stands,
+                   int64_t counted)
 {
-    return err_set(err, -EINVAL, "%s of %.*s: stands %lld, counted %lld", what, (int)(where.n > 100 ? 100 : where.n),
-                   where.p == NULL ? "" : where.p, (long long)stands, (long long)counted);
+    return err_set(err, -EINVAL, "%s of %.*s: stands %lld, counted %lld", what,
+                   (int)(where.n > 100 ? 100 : where.n), where.p == NULL ? "" : where.p,
+                   (long long)stands, (long long)counted);
 }
 
-#define SAME(what, where, stands, counted)                                               \
-    do {                                                                                 \
-        int64_t stands_ = (int64_t)(stands), counted_ = (int64_t)(counted);              \
-        if (stands_ != counted_) {                                                       \
-            return differs(err, (what), (where), stands_, counted_);                     \
-        }                                                                                \
+#define SAME(what, where, stands, counted)                                  \
+    do {                                                                    \
+        int64_t stands_ = (int64_t)(stands), counted_ = (int64_t)(counted); \
+        if (stands_ != counted_) {                                          \
+            return differs(err, (what), (where), stands_, counted_);        \
+        }                                                                   \
     } while (0)
 
 struct sums {
@@ -138,7 +150,8 @@ static int verify_sums(const struct cluster *c, uint32_t i, int64_t *used, struc
         SAME("node of a listed pod", name, row->live ? row->node.v : IX_NONE, i);
         SAME("place of a listed pod", name, row->pos, k);
         for (uint32_t n = 0; n < cls->n_needs; n++) {
-            used[cls->needs[n].res.v] = (int64_t)((uint64_t)used[cls->needs[n].res.v] + (uint64_t)cls->needs[n].amount);
+            used[cls->needs[n].res.v] =
+                (int64_t)((uint64_t)used[cls->needs[n].res.v] + (uint64_t)cls->needs[n].amount);
         }
         used[RES_PODS]++;
         s.cpu = (int64_t)((uint64_t)s.cpu + (uint64_t)cls->nonzero_cpu_milli);
@@ -180,7 +193,8 @@ static int verify_nodes(const struct cluster *c, struct err *err)
         if (r == 0 && (c->flags[i] & NODE_LIVE) == 0 && c->n_pods[i] != 0) {
             r = err_set(err, -EINVAL, "row %u is free but has pods", i);
         }
-        if (r == 0 && (c->flags[i] & NODE_LIVE) != 0 && map64_get(&c->t->node_of, c->facts[i].name.v) != i) {
+        if (r == 0 && (c->flags[i] & NODE_LIVE) != 0 &&
+            map64_get(&c->t->node_of, c->facts[i].name.v) != i) {
             r = err_set(err, -EINVAL, "node row %u is not found by its name", i);
         }
     }
@@ -203,7 +217,8 @@ static int verify_pods(const struct cluster *c, struct err *err)
         live++;
         lifted += row->lifted;
         counted += row->node.v != IX_NONE;
-        SAME("row by name", name, map64_get(&c->t->pod_of, key2(row->req.ns.v, row->req.name.v)), i);
+        SAME("row by name", name, map64_get(&c->t->pod_of, key2(row->req.ns.v, row->req.name.v)),
+             i);
         if (row->req.uid.v != 0) {
             SAME("row by uid", name, map64_get(&c->t->uid_of, row->req.uid.v), i);
         }
@@ -212,7 +227,8 @@ static int verify_pods(const struct cluster *c, struct err *err)
         }
         if (row->req.bound && row->node.v == IX_NONE && !row->lifted) {
             SAME("waiting for the node", name, row->wait_on.v, row->req.node_name.v);
-            SAME("its node being unknown", name, map64_get(&c->t->node_of, row->req.node_name.v), IX_NONE);
+            SAME("its node being unknown", name, map64_get(&c->t->node_of, row->req.node_name.v),
+                 IX_NONE);
         }
     }
     for (uint32_t i = 0; i < c->n_rows; i++) {
@@ -234,7 +250,8 @@ static int verify_pods(const struct cluster *c, struct err *err)
     return 0;
 }
 
-static int verify_counter(const struct cluster *c, uint32_t ix, uint32_t *all, uint32_t *live, struct err *err)
+static int verify_counter(const struct cluster *c, uint32_t ix, uint32_t *all, uint32_t *live,
+                          struct err *err)
 {
     const struct counter *k = &c->counters[ix];
     uint64_t total = 0;
@@ -262,7 +279,8 @@ static int verify_counter(const struct cluster *c, uint32_t ix, uint32_t *all, u
 
 static int verify_counters(const struct cluster *c, struct err *err)
 {
-    uint32_t *all = mem_alloc(c->cap_rows * sizeof *all), *live = mem_alloc(c->cap_rows * sizeof *live);
+    uint32_t *all = mem_alloc(c->cap_rows * sizeof *all),
+             *live = mem_alloc(c->cap_rows * sizeof *live);
     int r = all == NULL || live == NULL ? err_nomem(err) : 0;
     for (uint32_t i = 0; i < c->n_counters && r == 0; i++) {
         r = verify_counter(c, i, all, live, err);
@@ -307,12 +325,14 @@ static int verify_fleet(const struct cluster *c, uint32_t ix, int64_t *copy, str
 {
     const struct fleet_row *f = &c->fleets[ix];
     struct str name = sym_str(c->syms, f->name);
-    int64_t *doms = copy, *servers = doms + f->dom_cap, *pools = servers + f->dom_cap, *regions = pools + f->pool_cap;
+    int64_t *doms = copy, *servers = doms + f->dom_cap, *pools = servers + f->dom_cap,
+            *regions = pools + f->pool_cap;
     int64_t players = 0, n_servers = 0, spot = 0, on_demand = 0;
     memset(copy, 0, ((size_t)f->dom_cap * 2 + f->pool_cap + f->region_cap) * sizeof *copy);
     for (uint32_t i = 0; i < c->n_pod_rows; i++) {
         const struct pod_row *row = &c->pod[i];
-        if (!row->live || row->node.v == IX_NONE || c->classes[row->req.cls.v]->game.fleet.v != ix) {
+        if (!row->live || row->node.v == IX_NONE ||
+            c->classes[row->req.cls.v]->game.fleet.v != ix) {
             continue;
         }
         uint32_t node = row->node.v;
@@ -351,7 +371,8 @@ static int verify_fleets(const struct cluster *c, struct err *err)
     int r = 0;
     for (uint32_t i = 0; i < c->n_fleets && r == 0; i++) {
         const struct fleet_row *f = &c->fleets[i];
-        int64_t *copy = mem_alloc(((size_t)f->dom_cap * 2 + f->pool_cap + f->region_cap) * sizeof *copy);
+        int64_t *copy =
+            mem_alloc(((size_t)f->dom_cap * 2 + f->pool_cap + f->region_cap) * sizeof *copy);
         r = copy == NULL ? err_nomem(err) : verify_fleet(c, i, copy, err);
         mem_free(copy);
     }

@@ -15,7 +15,8 @@ struct slot {
     void *fresh;
 };
 
-static int slot_find(struct cluster *c, struct map64 *m, uint64_t key, size_t row_size, struct slot *ret, struct err *err)
+static int slot_find(struct cluster *c, struct map64 *m, uint64_t key, size_t row_size,
+                     struct slot *ret, struct err *err)
 {
     *ret = (struct slot){map64_get(m, key), NULL};
     if (ret->ix != IX_NONE) {
@@ -29,10 +30,12 @@ static int slot_find(struct cluster *c, struct map64 *m, uint64_t key, size_t ro
     return r != 0 ? r : ret->fresh == NULL ? err_nomem(err) : 0;
 }
 
-#define LIST_ROOM(list, n, cap, err) \
-    (vec_grow((void **)&(list), &(cap), (n) + 1, sizeof *(list), LIMIT_PODS) != 0 ? err_nomem(err) : 0)
+#define LIST_ROOM(list, n, cap, err)                                                               \
+    (vec_grow((void **)&(list), &(cap), (n) + 1, sizeof *(list), LIMIT_PODS) != 0 ? err_nomem(err) \
+                                                                                  : 0)
 
-static int named(struct cluster *c, const struct meta_desc *meta, sym *ns, sym *name, struct err *err)
+static int named(struct cluster *c, const struct meta_desc *meta, sym *ns, sym *name,
+                 struct err *err)
 {
     arena_reset(&c->t->scratch);
     int r = sym_intern(c->syms, meta->ns, ns, err);
@@ -61,7 +64,8 @@ int cluster_upsert_pvc(struct cluster *c, const struct pvc_desc *d, struct err *
         return r;
     }
     for (uint32_t i = 0; i < d->access_modes.n; i++) {
-        row.read_write_once_pod = row.read_write_once_pod || str_is(d->access_modes.p[i], "ReadWriteOncePod");
+        row.read_write_once_pod =
+            row.read_write_once_pod || str_is(d->access_modes.p[i], "ReadWriteOncePod");
     }
     if (slot.ix == IX_NONE) {
         slot.ix = (uint32_t)t->n_pvcs;
@@ -102,15 +106,18 @@ int cluster_upsert_pv(struct cluster *c, const struct pv_desc *d, struct err *er
     return 0;
 }
 
-int cluster_upsert_storage_class(struct cluster *c, const struct storage_class_desc *d, struct err *err)
+int cluster_upsert_storage_class(struct cluster *c, const struct storage_class_desc *d,
+                                 struct err *err)
 {
     struct cluster_tables *t = c->t;
-    struct storage_class_row row = {.wait_for_first_consumer = d->wait_for_first_consumer, .is_default = d->is_default};
+    struct storage_class_row row = {.wait_for_first_consumer = d->wait_for_first_consumer,
+                                    .is_default = d->is_default};
     struct slot slot;
     sym ns;
     int r = named(c, &d->meta, &ns, &row.name, err);
     r = r != 0 ? r : sym_intern(c->syms, d->provisioner, &row.provisioner, err);
-    r = r != 0 ? r : node_terms_from(c, d->allowed_topologies, &row.topologies, &row.n_topologies, err);
+    r = r != 0 ? r
+               : node_terms_from(c, d->allowed_topologies, &row.topologies, &row.n_topologies, err);
     r = r != 0 ? r : LIST_ROOM(t->scs, t->n_scs, t->cap_scs, err);
     r = r != 0 ? r : slot_find(c, &t->sc_of, row.name.v, sizeof row, &slot, err);
     if (r != 0) {
@@ -159,7 +166,8 @@ int cluster_upsert_namespace(struct cluster *c, const struct namespace_desc *d, 
     if (labels == NULL) {
         return r != 0 ? r : err_nomem(err);
     }
-    labels[0] = (struct label){t->ns_name_label, name}; /* as the API server adds it; a given one stands later and wins */
+    labels[0] = (struct label){
+        t->ns_name_label, name}; /* as the API server adds it; a given one stands later and wins */
     for (uint32_t i = 0; i < n && r == 0; i++) {
         r = sym_intern(c->syms, d->meta.labels.p[i].key, &labels[i + 1].key, err);
         r = r != 0 ? r : sym_intern(c->syms, d->meta.labels.p[i].val, &labels[i + 1].val, err);
@@ -193,11 +201,13 @@ static bool priorities_looked_up(const struct cluster *c)
     return false;
 }
 
-int cluster_upsert_priority_class(struct cluster *c, const struct priority_class_desc *d, struct err *err)
+int cluster_upsert_priority_class(struct cluster *c, const struct priority_class_desc *d,
+                                  struct err *err)
 {
     struct cluster_tables *t = c->t;
     sym ns;
-    struct priority_row row = {.value = d->value, .global_default = d->global_default, .preemption = d->preemption};
+    struct priority_row row = {
+        .value = d->value, .global_default = d->global_default, .preemption = d->preemption};
     int r = named(c, &d->meta, &ns, &row.name, err);
     r = r != 0 ? r : LIST_ROOM(t->prios, t->n_prios, t->cap_prios, err);
     if (r != 0) {
@@ -232,7 +242,8 @@ static const struct owner_desc *controller_of(owner_list owners)
     return owners.n > 0 ? &owners.p[0] : NULL;
 }
 
-static int game_from(struct cluster *c, const struct game_server_desc *d, struct game_row *row, struct err *err)
+static int game_from(struct cluster *c, const struct game_server_desc *d, struct game_row *row,
+                     struct err *err)
 {
     struct str wishes[WISH_N] = {{0}}, ends = STR_NONE;
     wishes_read(d->meta.annotations, wishes, &ends);
@@ -321,7 +332,8 @@ static uint64_t work_key(const struct cluster *c, sym kind, sym ns, sym name)
     return group == IX_NONE ? UINT64_MAX : key2(group, name.v);
 }
 
-const struct workload_row *cluster_find_workload(const struct cluster *c, sym kind, sym ns, sym name)
+const struct workload_row *cluster_find_workload(const struct cluster *c, sym kind, sym ns,
+                                                 sym name)
 {
     uint64_t key = work_key(c, kind, ns, name);
     uint32_t ix = key == UINT64_MAX ? IX_NONE : map64_get(&c->t->work_of, key);
@@ -334,7 +346,8 @@ static int tops_changed(struct cluster *c, bool *ret, struct err *err)
     *ret = false;
     for (uint32_t i = 0; i < c->n_classes && !*ret; i++) {
         const struct class_key *was = &c->t->ext[i].key;
-        if (c->classes[i]->refs == 0 || c->t->tmpl[was->tmpl]->owner_name.v == 0 || was->game_known != 0) {
+        if (c->classes[i]->refs == 0 || c->t->tmpl[was->tmpl]->owner_name.v == 0 ||
+            was->game_known != 0) {
             continue;
         }
         struct class_key now;
@@ -393,7 +406,8 @@ int cluster_upsert_service(struct cluster *c, const struct service_desc *d, stru
     int r = named(c, &d->meta, &row.ns, &row.name, err);
     r = r != 0 ? r : selector_from_kv(c, d->selector, &row.selector, err);
     r = r != 0 ? r : LIST_ROOM(t->services, t->n_services, t->cap_services, err);
-    r = r != 0 ? r : slot_find(c, &t->service_of, key2(row.ns.v, row.name.v), sizeof row, &slot, err);
+    r = r != 0 ? r
+               : slot_find(c, &t->service_of, key2(row.ns.v, row.name.v), sizeof row, &slot, err);
     if (r != 0) {
         return r;
     }
@@ -411,7 +425,8 @@ int cluster_upsert_service(struct cluster *c, const struct service_desc *d, stru
 int cluster_upsert_pdb(struct cluster *c, const struct pdb_desc *d, struct err *err)
 {
     struct cluster_tables *t = c->t;
-    struct pdb_row row = {.disruptions_allowed = d->disruptions_allowed, .n_disrupted = d->disrupted_pods.n};
+    struct pdb_row row = {.disruptions_allowed = d->disruptions_allowed,
+                          .n_disrupted = d->disrupted_pods.n};
     struct slot slot;
     int r = named(c, &d->meta, &row.ns, &row.name, err);
     r = r != 0 ? r : selector_from(c, &d->selector, NULL, 0, &row.selector, err);

@@ -17,7 +17,8 @@
 
 /* ---- compiling a template ---- */
 
-static int tolerations_from(struct cluster *c, const struct pod_desc *d, struct pod_class *cls, struct err *err)
+static int tolerations_from(struct cluster *c, const struct pod_desc *d, struct pod_class *cls,
+                            struct err *err)
 {
     struct toleration *p = KEEP(c, struct toleration, d->tolerations.n);
     if (p == NULL) {
@@ -39,7 +40,8 @@ static int tolerations_from(struct cluster *c, const struct pod_desc *d, struct 
     return 0;
 }
 
-static int needs_from(struct cluster *c, const struct pod_requests *requests, struct pod_class *cls, struct err *err)
+static int needs_from(struct cluster *c, const struct pod_requests *requests, struct pod_class *cls,
+                      struct err *err)
 {
     struct resource_need *p = KEEP(c, struct resource_need, requests->n);
     if (p == NULL) {
@@ -84,7 +86,8 @@ static int image_intern(struct cluster *c, struct str image, sym *ret, struct er
     return sym_intern(c->syms, (struct str){full, image.n + sizeof ":latest" - 1}, ret, err);
 }
 
-static int images_from(struct cluster *c, const struct pod_desc *d, struct pod_class *cls, struct err *err)
+static int images_from(struct cluster *c, const struct pod_desc *d, struct pod_class *cls,
+                       struct err *err)
 {
     sym *p = KEEP(c, sym, (size_t)d->containers.n + d->volumes.n);
     if (p == NULL) {
@@ -106,19 +109,26 @@ static int images_from(struct cluster *c, const struct pod_desc *d, struct pod_c
     return r;
 }
 
-static int pod_terms_all(struct cluster *c, const struct pod_desc *d, struct pod_class *cls, struct err *err)
+static int pod_terms_all(struct cluster *c, const struct pod_desc *d, struct pod_class *cls,
+                         struct err *err)
 {
     sym ns = cls->ns;
-    int r = pod_terms_from(c, d, d->affinity_required, ns, &cls->affinity_required, &cls->n_affinity_required, err);
+    int r = pod_terms_from(c, d, d->affinity_required, ns, &cls->affinity_required,
+                           &cls->n_affinity_required, err);
     r = r != 0 ? r
-               : pod_terms_from(c, d, d->affinity_preferred, ns, &cls->affinity_preferred, &cls->n_affinity_preferred, err);
-    r = r != 0 ? r : pod_terms_from(c, d, d->anti_required, ns, &cls->anti_required, &cls->n_anti_required, err);
-    r = r != 0 ? r : pod_terms_from(c, d, d->anti_preferred, ns, &cls->anti_preferred, &cls->n_anti_preferred, err);
+               : pod_terms_from(c, d, d->affinity_preferred, ns, &cls->affinity_preferred,
+                                &cls->n_affinity_preferred, err);
+    r = r != 0 ? r
+               : pod_terms_from(c, d, d->anti_required, ns, &cls->anti_required,
+                                &cls->n_anti_required, err);
+    r = r != 0 ? r
+               : pod_terms_from(c, d, d->anti_preferred, ns, &cls->anti_preferred,
+                                &cls->n_anti_preferred, err);
     return r != 0 ? r : spread_from(c, d, ns, cls->labels, cls, err);
 }
 
-static int proto_from(struct cluster *c, const struct pod_desc *d, const struct pod_key *key, struct pod_class *cls,
-                      struct err *err)
+static int proto_from(struct cluster *c, const struct pod_desc *d, const struct pod_key *key,
+                      struct pod_class *cls, struct err *err)
 {
     struct kv_desc *labels = key->labels;
     int r = sym_intern(c->syms, d->meta.ns, &cls->ns, err);
@@ -137,8 +147,12 @@ static int proto_from(struct cluster *c, const struct pod_desc *d, const struct 
     r = r != 0 ? r : needs_from(c, key->requests, cls, err);
     r = r != 0 ? r : tolerations_from(c, d, cls, err);
     r = r != 0 ? r : selector_from_kv(c, d->node_selector, &cls->node_selector, err);
-    r = r != 0 ? r : node_terms_from(c, d->node_required, &cls->node_required, &cls->n_node_required, err);
-    r = r != 0 ? r : node_terms_from(c, d->node_preferred, &cls->node_preferred, &cls->n_node_preferred, err);
+    r = r != 0
+            ? r
+            : node_terms_from(c, d->node_required, &cls->node_required, &cls->n_node_required, err);
+    r = r != 0 ? r
+               : node_terms_from(c, d->node_preferred, &cls->node_preferred, &cls->n_node_preferred,
+                                 err);
     cls->has_node_required = d->has_node_required;
     r = r != 0 ? r : images_from(c, d, cls, err);
     return r != 0 ? r : pod_terms_all(c, d, cls, err);
@@ -193,15 +207,16 @@ static int tmpl_reserve(struct cluster_tables *t, struct err *err)
     return 0;
 }
 
-static int tmpl_owner(struct cluster *c, const struct pod_desc *d, const struct pod_key *key, struct pod_template *tm,
-                      struct err *err)
+static int tmpl_owner(struct cluster *c, const struct pod_desc *d, const struct pod_key *key,
+                      struct pod_template *tm, struct err *err)
 {
     int r = 0;
     tm->owner = key->owner;
     if (key->controller != NULL) {
         bool per_pod = str_is(key->controller->kind, "GameServer");
         r = sym_intern(c->syms, key->controller->kind, &tm->owner_kind, err);
-        r = r != 0 || per_pod ? r : sym_intern(c->syms, key->controller->name, &tm->owner_name, err);
+        r = r != 0 || per_pod ? r
+                              : sym_intern(c->syms, key->controller->name, &tm->owner_name, err);
     }
     for (int w = 0; w < WISH_N && r == 0; w++) {
         r = sym_intern(c->syms, key->wishes[w], &tm->wishes.v[w], err);
@@ -212,7 +227,8 @@ static int tmpl_owner(struct cluster *c, const struct pod_desc *d, const struct 
     return r != 0 ? r : sym_intern(c->syms, d->priority_class, &tm->priority_class, err);
 }
 
-static int tmpl_of(struct cluster *c, const struct pod_desc *d, const struct pod_key *key, uint32_t *ret, struct err *err)
+static int tmpl_of(struct cluster *c, const struct pod_desc *d, const struct pod_key *key,
+                   uint32_t *ret, struct err *err)
 {
     struct cluster_tables *t = c->t;
     uint64_t hash = str_hash(key->bytes, c->syms->key0, c->syms->key1);
@@ -220,7 +236,8 @@ static int tmpl_of(struct cluster *c, const struct pod_desc *d, const struct pod
         for (uint32_t at = (uint32_t)hash & (t->n_tmpl_slots - 1); t->tmpl_slots[at] != 0;
              at = (at + 1) & (t->n_tmpl_slots - 1)) {
             const struct pod_template *tm = t->tmpl[t->tmpl_slots[at] - 1];
-            if (tm->hash == hash && tm->key_n == key->bytes.n && memcmp(tm->key, key->bytes.p, tm->key_n) == 0) {
+            if (tm->hash == hash && tm->key_n == key->bytes.n &&
+                memcmp(tm->key, key->bytes.p, tm->key_n) == 0) {
                 *ret = t->tmpl_slots[at] - 1;
                 return 0;
             }
@@ -289,8 +306,8 @@ static int classes_reserve(struct cluster *c, struct err *err)
 }
 
 /* The class's own copy of a template's terms, with the class's carrier. */
-static int own_terms(struct cluster *c, const struct pod_term **terms, uint32_t n, uint32_t *carrier, class_ix owner,
-                     struct err *err)
+static int own_terms(struct cluster *c, const struct pod_term **terms, uint32_t n,
+                     uint32_t *carrier, class_ix owner, struct err *err)
 {
     if (n == 0) {
         return 0;
@@ -308,7 +325,8 @@ static int own_terms(struct cluster *c, const struct pod_term **terms, uint32_t 
     return r;
 }
 
-static int class_make(struct cluster *c, const struct class_key *key, uint64_t hash, class_ix *ret, struct err *err)
+static int class_make(struct cluster *c, const struct class_key *key, uint64_t hash, class_ix *ret,
+                      struct err *err)
 {
     if (c->n_classes >= LIMIT_CLASSES) {
         return err_set(err, -E2BIG, "more than %u pod classes", LIMIT_CLASSES);
@@ -327,10 +345,18 @@ static int class_make(struct cluster *c, const struct class_key *key, uint64_t h
     r = profile_resolve(c, key, &cls->game, &n_bad, err);
     r = r != 0 ? r : class_match_counters(c, cls, &ext, err);
     /* The carrier comes last: made, it has to have its class. */
-    r = r != 0 ? r : own_terms(c, &cls->affinity_required, cls->n_affinity_required, &ext.carrier, cls->ix, err);
-    r = r != 0 ? r : own_terms(c, &cls->affinity_preferred, cls->n_affinity_preferred, &ext.carrier, cls->ix, err);
-    r = r != 0 ? r : own_terms(c, &cls->anti_required, cls->n_anti_required, &ext.carrier, cls->ix, err);
-    r = r != 0 ? r : own_terms(c, &cls->anti_preferred, cls->n_anti_preferred, &ext.carrier, cls->ix, err);
+    r = r != 0 ? r
+               : own_terms(c, &cls->affinity_required, cls->n_affinity_required, &ext.carrier,
+                           cls->ix, err);
+    r = r != 0 ? r
+               : own_terms(c, &cls->affinity_preferred, cls->n_affinity_preferred, &ext.carrier,
+                           cls->ix, err);
+    r = r != 0
+            ? r
+            : own_terms(c, &cls->anti_required, cls->n_anti_required, &ext.carrier, cls->ix, err);
+    r = r != 0
+            ? r
+            : own_terms(c, &cls->anti_preferred, cls->n_anti_preferred, &ext.carrier, cls->ix, err);
     if (r != 0) {
         if (ext.carrier != IX_NONE) {
             counter_drop_last(c, ext.carrier);
@@ -382,7 +408,8 @@ static struct str strip_generated(struct str name, size_t min, size_t max)
     for (size_t i = name.n; i > 1; i--) {
         if (name.p[i - 1] == '-') {
             struct str tail = {name.p + i, name.n - i};
-            return tail.n >= min && tail.n <= max && generated(tail) ? (struct str){name.p, i - 1} : name;
+            return tail.n >= min && tail.n <= max && generated(tail) ? (struct str){name.p, i - 1}
+                                                                     : name;
         }
     }
     return name;
@@ -399,13 +426,15 @@ static struct str strip_digits(struct str name, size_t min)
 }
 
 /* Who made an object, by its name alone. false: no one that we can tell. */
-static int guess_owner(struct cluster *c, sym hash_label, sym *kind, sym *name, bool *ret_found, struct err *err)
+static int guess_owner(struct cluster *c, sym hash_label, sym *kind, sym *name, bool *ret_found,
+                       struct err *err)
 {
     const struct cluster_tables *t = c->t;
     struct str text = sym_str(c->syms, *name), cut = text, hash = sym_str(c->syms, hash_label);
     sym up = *kind;
     if (kind->v == t->kind_replica_set.v) {
-        bool ends = hash.n > 0 && text.n > hash.n + 1 && str_ends(text, hash) && text.p[text.n - hash.n - 1] == '-';
+        bool ends = hash.n > 0 && text.n > hash.n + 1 && str_ends(text, hash) &&
+                    text.p[text.n - hash.n - 1] == '-';
         cut = ends ? (struct str){text.p, text.n - hash.n - 1} : strip_generated(text, 5, 10);
         up = t->kind_deployment;
     } else if (kind->v == t->kind_game_server_set.v) {
@@ -428,7 +457,8 @@ static int guess_owner(struct cluster *c, sym hash_label, sym *kind, sym *name, 
 }
 
 /* Follows the chain of owners up to its top: by the loaded workloads, else by names. */
-static int top_controller(struct cluster *c, sym ns, sym hash_label, sym *kind, sym *name, struct err *err)
+static int top_controller(struct cluster *c, sym ns, sym hash_label, sym *kind, sym *name,
+                          struct err *err)
 {
     for (int depth = 0; depth < 8; depth++) {
         const struct workload_row *w = cluster_find_workload(c, *kind, ns, *name);
@@ -449,7 +479,8 @@ static int top_controller(struct cluster *c, sym ns, sym hash_label, sym *kind, 
     return 0;
 }
 
-static void resolve_priority(const struct cluster *c, const struct pod_template *tm, struct class_key *key)
+static void resolve_priority(const struct cluster *c, const struct pod_template *tm,
+                             struct class_key *key)
 {
     key->preemption = (uint32_t)tm->proto.preemption;
     key->priority = tm->priority;
@@ -462,14 +493,15 @@ static void resolve_priority(const struct cluster *c, const struct pod_template 
         const struct priority_row *p = &t->prios[i];
         if (tm->priority_class.v != 0 ? p->name.v == tm->priority_class.v : p->global_default) {
             key->priority = p->value;
-            key->preemption = p->preemption == PREEMPT_NEVER ? (uint32_t)PREEMPT_NEVER : key->preemption;
+            key->preemption =
+                p->preemption == PREEMPT_NEVER ? (uint32_t)PREEMPT_NEVER : key->preemption;
             return;
         }
     }
 }
 
-int class_key_now(struct cluster *c, uint32_t tmpl, const struct game_row *game, sym game_name, struct class_key *ret,
-                  struct err *err)
+int class_key_now(struct cluster *c, uint32_t tmpl, const struct game_row *game, sym game_name,
+                  struct class_key *ret, struct err *err)
 {
     struct cluster_tables *t = c->t;
     struct pod_template *tm = t->tmpl[tmpl];
@@ -497,7 +529,8 @@ int class_key_now(struct cluster *c, uint32_t tmpl, const struct game_row *game,
         labels_get(labels, t->app_name, &has_name);
         labels_get(labels, t->app, &has_app);
         if (key.top_kind.v == t->kind_game_server.v && (has_name || has_app)) {
-            key.top_kind = key.top_name = SYM_NONE; /* nobody above the single server: its application names the fleet */
+            key.top_kind = key.top_name =
+                SYM_NONE; /* nobody above the single server: its application names the fleet */
         }
     } else if (tm->owner_name.v != 0) {
         if (tm->top_gen != t->workload_gen) {
@@ -521,8 +554,8 @@ int class_key_now(struct cluster *c, uint32_t tmpl, const struct game_row *game,
 
 /* ---- one pod ---- */
 
-static int ports_and_claims(struct cluster *c, const struct pod_desc *d, struct arena *scratch, struct pod_req *req,
-                            struct err *err)
+static int ports_and_claims(struct cluster *c, const struct pod_desc *d, struct arena *scratch,
+                            struct pod_req *req, struct err *err)
 {
     size_t n_ports = 0, n_claims = 0;
     for (uint32_t i = 0; i < d->containers.n; i++) {
@@ -547,7 +580,8 @@ static int ports_and_claims(struct cluster *c, const struct pod_desc *d, struct 
             struct host_port *to = &ports[req->n_ports++];
             *to = (struct host_port){c->t->any_ip, c->t->tcp, p->host_port};
             r = p->host_ip.n == 0 ? 0 : sym_intern(c->syms, p->host_ip, &to->ip, err);
-            r = r != 0 || p->protocol.n == 0 ? r : sym_intern(c->syms, p->protocol, &to->protocol, err);
+            r = r != 0 || p->protocol.n == 0 ? r
+                                             : sym_intern(c->syms, p->protocol, &to->protocol, err);
         }
     }
     for (uint32_t i = 0; i < d->volumes.n && r == 0; i++) {
@@ -561,7 +595,8 @@ static int ports_and_claims(struct cluster *c, const struct pod_desc *d, struct 
 }
 
 /* Expected players now (game-placement 4.5.1, without history: a ready server will be taken). */
-int32_t pod_players(const struct pod_class *cls, const struct pod_req *p, const struct game_row *game)
+int32_t pod_players(const struct pod_class *cls, const struct pod_req *p,
+                    const struct game_row *game)
 {
     if (p->deleting || p->game == GAME_ENDED || !cls->game.is_game) {
         return 0;
@@ -572,8 +607,8 @@ int32_t pod_players(const struct pod_class *cls, const struct pod_req *p, const 
     return cls->game.players;
 }
 
-static int own_facts(struct cluster *c, const struct pod_desc *d, const struct pod_key *key, const struct game_row *game,
-                     struct pod_req *req, struct err *err)
+static int own_facts(struct cluster *c, const struct pod_desc *d, const struct pod_key *key,
+                     const struct game_row *game, struct pod_req *req, struct err *err)
 {
     int r = sym_intern(c->syms, d->meta.name, &req->name, err);
     r = r != 0 ? r : sym_intern(c->syms, d->meta.uid, &req->uid, err);
@@ -597,8 +632,8 @@ static int own_facts(struct cluster *c, const struct pod_desc *d, const struct p
     return r;
 }
 
-int cluster_compile_pod(struct cluster *c, const struct pod_desc *d, struct arena *scratch, struct pod_req *ret,
-                        struct err *err)
+int cluster_compile_pod(struct cluster *c, const struct pod_desc *d, struct arena *scratch,
+                        struct pod_req *ret, struct err *err)
 {
     struct cluster_tables *t = c->t;
     if (scratch != &t->scratch) {

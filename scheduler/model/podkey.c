@@ -12,9 +12,10 @@
 #include "model/requests.h"
 
 #define KEY_FIRST_BYTES 4096u
-#define WISH_BYTES_MAX 4096u
+#define WISH_BYTES_MAX  4096u
 
-const char *const wish_names[WISH_N] = {"fleet", "players", "demand", "latency-class", "session-length", "spot", "regions"};
+const char *const wish_names[WISH_N] = {"fleet",          "players", "demand", "latency-class",
+                                        "session-length", "spot",    "regions"};
 
 /* ---- growing bytes ---- */
 
@@ -141,7 +142,8 @@ static void put_spread(struct bytes *b, const struct pod_desc *d)
         put_selector(b, &s->selector);
         put_u32(b, (uint32_t)s->max_skew);
         put_u32(b, (uint32_t)s->min_domains);
-        put_u32(b, (uint32_t)s->hard | (uint32_t)s->affinity_ignore << 1 | (uint32_t)s->taints_honor << 2);
+        put_u32(b, (uint32_t)s->hard | (uint32_t)s->affinity_ignore << 1 |
+                       (uint32_t)s->taints_honor << 2);
         put_list(b, s->match_label_keys);
     }
 }
@@ -189,7 +191,8 @@ static bool terms_name(pod_term_list list, struct str key)
 static bool own_terms_name(const struct pod_desc *d, struct str key)
 {
     for (uint32_t i = 0; i < d->spread.n; i++) {
-        if (selector_names(&d->spread.p[i].selector, key) || list_names(d->spread.p[i].match_label_keys, key)) {
+        if (selector_names(&d->spread.p[i].selector, key) ||
+            list_names(d->spread.p[i].match_label_keys, key)) {
             return true;
         }
     }
@@ -197,11 +200,13 @@ static bool own_terms_name(const struct pod_desc *d, struct str key)
            terms_name(d->anti_required, key) || terms_name(d->anti_preferred, key);
 }
 
-static int read_labels(const struct pod_desc *d, struct arena *scratch, struct pod_key *ret, struct err *err)
+static int read_labels(const struct pod_desc *d, struct arena *scratch, struct pod_key *ret,
+                       struct err *err)
 {
     kv_list all = d->meta.labels;
     if (all.n > LIMIT_LABELS) {
-        return err_set(err, -E2BIG, "labels: %u of them; at most %d are taken", all.n, LIMIT_LABELS);
+        return err_set(err, -E2BIG, "labels: %u of them; at most %d are taken", all.n,
+                       LIMIT_LABELS);
     }
     struct kv_desc *labels = arena_alloc(scratch, all.n * sizeof *labels);
     if (labels == NULL) {
@@ -284,7 +289,8 @@ static enum owner_type owner_type_of(const struct pod_desc *d, const struct owne
     kv_list labels = d->meta.labels;
     if ((controller != NULL && str_is(controller->kind, "GameServer")) ||
         str_is(kv_get(labels, STR("agones.dev/role")), "gameserver") ||
-        kv_get(labels, STR("agones.dev/gameserver")).n > 0 || kv_get(labels, STR("game.kruise.io/owner-gss")).n > 0) {
+        kv_get(labels, STR("agones.dev/gameserver")).n > 0 ||
+        kv_get(labels, STR("game.kruise.io/owner-gss")).n > 0) {
         return OWNER_GAME;
     }
     if (controller == NULL) {
@@ -293,8 +299,11 @@ static enum owner_type owner_type_of(const struct pod_desc *d, const struct owne
     static const struct {
         const char *kind;
         enum owner_type type;
-    } kinds[] = {{"StatefulSet", OWNER_STATEFUL}, {"DaemonSet", OWNER_DAEMON}, {"Job", OWNER_JOB},
-                 {"CronJob", OWNER_JOB},          {"Node", OWNER_NODE}};
+    } kinds[] = {{"StatefulSet", OWNER_STATEFUL},
+                 {"DaemonSet", OWNER_DAEMON},
+                 {"Job", OWNER_JOB},
+                 {"CronJob", OWNER_JOB},
+                 {"Node", OWNER_NODE}};
     for (size_t i = 0; i < SP_COUNTOF(kinds); i++) {
         if (str_is(controller->kind, kinds[i].kind)) {
             return kinds[i].type;
@@ -349,7 +358,9 @@ static void read_flags(const struct pod_desc *d, struct pod_key *ret)
     ret->flags |= ret->owner == OWNER_DAEMON ? CLASS_DAEMON : 0;
     ret->flags |= ret->owner == OWNER_NODE ? CLASS_MIRROR : 0;
     ret->flags |= ret->owner == OWNER_JOB ? CLASS_JOB : 0;
-    ret->flags |= ret->controller != NULL && str_is(ret->controller->kind, "StatefulSet") ? CLASS_STATEFUL : 0;
+    ret->flags |= ret->controller != NULL && str_is(ret->controller->kind, "StatefulSet")
+                      ? CLASS_STATEFUL
+                      : 0;
     ret->flags |= d->host_network ? CLASS_HOST_NETWORK : 0;
     ret->flags |= d->n_resource_claims > 0 ? CLASS_DRA : 0;
     ret->flags |= d->node_selector.n > 0 || d->has_node_required ? CLASS_NODE_SELECTION : 0;
@@ -372,7 +383,8 @@ static int check_limits(const struct pod_desc *d, struct err *err)
                  {"podAntiAffinity preferred terms", d->anti_preferred.n, LIMIT_LABELS}};
     for (size_t i = 0; i < SP_COUNTOF(lists); i++) {
         if (lists[i].n > lists[i].max) {
-            return err_set(err, -E2BIG, "%s: %u of them; at most %u are taken", lists[i].what, lists[i].n, lists[i].max);
+            return err_set(err, -E2BIG, "%s: %u of them; at most %u are taken", lists[i].what,
+                           lists[i].n, lists[i].max);
         }
     }
     return 0;
@@ -414,7 +426,8 @@ static void put_spec(struct bytes *b, const struct pod_desc *d, const struct pod
     put_u32(b, UINT32_MAX); /* no text is that long: ends the list */
 }
 
-int pod_key_make(const struct pod_desc *d, struct arena *scratch, struct pod_key *ret, struct err *err)
+int pod_key_make(const struct pod_desc *d, struct arena *scratch, struct pod_key *ret,
+                 struct err *err)
 {
     struct pod_key key = {0};
     int r = check_limits(d, err);

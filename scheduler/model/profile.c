@@ -10,15 +10,18 @@
 #include "model/cluster_store.h"
 
 #define PLAYERS_MAX 1000000
-#define P90_OF_P50 1.8 /* where only the median is told: session lengths are skewed, about log-normal with sigma 0.46 */
+#define P90_OF_P50 \
+    1.8 /* where only the median is told: session lengths are skewed, about log-normal with sigma 0.46 */
 
 /* What stands where nobody says anything; p50, p90, players of one server that is a game. */
 const struct profile_default profile_defaults[PROFILE_DEFAULTS] = {
     {"GameServer", INT64_C(25) * 60000, INT64_C(45) * 60000, 16,
      "a match of a shooter or battle royale; 16 is between a 5v5 and a large arena"},
     {"StatefulSet", INT64_MAX, INT64_MAX, 32, "a world that stays: it ends when its owner ends it"},
-    {"Job", INT64_C(3600000), INT64_C(3600000), 16, "a run that ends by itself; an hour until better is known"},
-    {"other", INT64_MAX, INT64_MAX, 16, "a service that stays; players only count where it is said to be a game"},
+    {"Job", INT64_C(3600000), INT64_C(3600000), 16,
+     "a run that ends by itself; an hour until better is known"},
+    {"other", INT64_MAX, INT64_MAX, 16,
+     "a service that stays; players only count where it is said to be a game"},
 };
 
 static const struct latency_class class_none = {.name = {"none", 4}, .judged = false};
@@ -58,8 +61,10 @@ bool profile_read_spot(struct str s, enum spot_wish *ret)
     static const struct {
         const char *text;
         enum spot_wish wish;
-    } wishes[] = {
-        {"never", SPOT_NEVER}, {"allowed", SPOT_ALLOWED}, {"preferred", SPOT_PREFERRED}, {"required", SPOT_REQUIRED}};
+    } wishes[] = {{"never", SPOT_NEVER},
+                  {"allowed", SPOT_ALLOWED},
+                  {"preferred", SPOT_PREFERRED},
+                  {"required", SPOT_REQUIRED}};
     for (size_t i = 0; i < SP_COUNTOF(wishes); i++) {
         if (str_is(str_trim(s), wishes[i].text)) {
             *ret = wishes[i].wish;
@@ -166,7 +171,8 @@ int profile_read_demand(struct str s, struct arena *arena, demand_list *ret)
     }
     do {
         struct demand_share *d = &p[n];
-        if (n >= cap || !take_name(&s, &d->location) || !take(&s, ':') || !take_share(&s, &d->share)) {
+        if (n >= cap || !take_name(&s, &d->location) || !take(&s, ':') ||
+            !take_share(&s, &d->share)) {
             return -EINVAL;
         }
         for (uint32_t i = 0; i < n; i++) {
@@ -191,7 +197,8 @@ int profile_read_demand(struct str s, struct arena *arena, demand_list *ret)
 
 /* ---- kept lists: equal ones are one ---- */
 
-static int demand_keep(struct cluster *c, demand_list list, struct game_profile *ret, struct err *err)
+static int demand_keep(struct cluster *c, demand_list list, struct game_profile *ret,
+                       struct err *err)
 {
     struct cluster_tables *t = c->t;
     uint64_t hash = list.n;
@@ -208,7 +215,8 @@ static int demand_keep(struct cluster *c, demand_list list, struct game_profile 
         bool same = row->hash == hash && row->n == list.n;
         for (uint32_t j = 0; j < list.n && same; j++) {
             same = str_eq(row->p[j].location, list.p[j].location) &&
-                   !(row->p[j].share < list.p[j].share / sum || row->p[j].share > list.p[j].share / sum);
+                   !(row->p[j].share < list.p[j].share / sum ||
+                     row->p[j].share > list.p[j].share / sum);
         }
         if (same) {
             ret->demand = (demand_list){row->p, row->n};
@@ -217,7 +225,8 @@ static int demand_keep(struct cluster *c, demand_list list, struct game_profile 
         }
     }
     struct demand_row row = {KEEP(c, struct demand_share, list.n), list.n, hash};
-    if (row.p == NULL || vec_grow((void **)&t->demands, &t->cap_demands, t->n_demands + 1, sizeof row, LIMIT_CLASSES) != 0) {
+    if (row.p == NULL || vec_grow((void **)&t->demands, &t->cap_demands, t->n_demands + 1,
+                                  sizeof row, LIMIT_CLASSES) != 0) {
         return err_nomem(err);
     }
     for (uint32_t i = 0; i < list.n; i++) {
@@ -249,8 +258,8 @@ static int regions_keep(struct cluster *c, str_list list, str_list *ret, struct 
         }
     }
     struct region_list made = {KEEP(c, struct str, list.n), list.n};
-    if (made.p == NULL ||
-        vec_grow((void **)&t->region_lists, &t->cap_region_lists, t->n_region_lists + 1, sizeof made, LIMIT_CLASSES) != 0) {
+    if (made.p == NULL || vec_grow((void **)&t->region_lists, &t->cap_region_lists,
+                                   t->n_region_lists + 1, sizeof made, LIMIT_CLASSES) != 0) {
         return err_nomem(err);
     }
     for (uint32_t i = 0; i < list.n; i++) {
@@ -288,7 +297,8 @@ static int regions_read(struct cluster *c, struct str s, str_list *ret, struct e
 
 /* ---- whose fleet ---- */
 
-static bool kv_matches(const struct cluster *c, struct labelset labels, struct str key, struct str val)
+static bool kv_matches(const struct cluster *c, struct labelset labels, struct str key,
+                       struct str val)
 {
     bool has;
     sym found = labels_get(labels, sym_find(c->syms, key), &has);
@@ -311,13 +321,15 @@ static bool expr_matches(const struct cluster *c, struct labelset labels, const 
     return str_is(e->op, "Exists") ? has : str_is(e->op, "DoesNotExist") && !has;
 }
 
-static bool fleet_matches(const struct cluster *c, const struct fleet_settings *fs, struct str ns, struct labelset labels)
+static bool fleet_matches(const struct cluster *c, const struct fleet_settings *fs, struct str ns,
+                          struct labelset labels)
 {
     if (fs->match_namespace.n > 0 && !str_eq(fs->match_namespace, ns)) {
         return false;
     }
     for (uint32_t i = 0; i < fs->match.match_labels.n; i++) {
-        if (!kv_matches(c, labels, fs->match.match_labels.p[i].key, fs->match.match_labels.p[i].val)) {
+        if (!kv_matches(c, labels, fs->match.match_labels.p[i].key,
+                        fs->match.match_labels.p[i].val)) {
             return false;
         }
     }
@@ -329,21 +341,24 @@ static bool fleet_matches(const struct cluster *c, const struct fleet_settings *
     return true;
 }
 
-static const struct fleet_settings *fleet_named(const struct settings *s, struct str name, struct str ns, bool by_wish)
+static const struct fleet_settings *fleet_named(const struct settings *s, struct str name,
+                                                struct str ns, bool by_wish)
 {
     for (uint32_t i = 0; i < s->fleets.n; i++) {
         const struct fleet_settings *fs = &s->fleets.p[i];
         if (!str_eq(fs->name, name)) {
             continue;
         }
-        if (by_wish || (!fs->match.given && (fs->match_namespace.n == 0 || str_eq(fs->match_namespace, ns)))) {
+        if (by_wish ||
+            (!fs->match.given && (fs->match_namespace.n == 0 || str_eq(fs->match_namespace, ns)))) {
             return fs;
         }
     }
     return NULL;
 }
 
-static int fleet_of_name(struct cluster *c, struct str ns, struct str name, struct game_profile *ret, struct err *err)
+static int fleet_of_name(struct cluster *c, struct str ns, struct str name,
+                         struct game_profile *ret, struct err *err)
 {
     char *full = arena_alloc(&c->t->scratch, ns.n + name.n + 1);
     sym s;
@@ -361,7 +376,8 @@ static int fleet_of_name(struct cluster *c, struct str ns, struct str name, stru
     return r != 0 ? r : fleet_intern(c, s, ret->settings, false, &ret->fleet, err);
 }
 
-static int fleet_configured(struct cluster *c, const struct fleet_settings *fs, struct game_profile *ret, struct err *err)
+static int fleet_configured(struct cluster *c, const struct fleet_settings *fs,
+                            struct game_profile *ret, struct err *err)
 {
     sym s;
     ret->settings = fs;
@@ -370,14 +386,15 @@ static int fleet_configured(struct cluster *c, const struct fleet_settings *fs, 
     return r != 0 ? r : fleet_intern(c, s, fs, true, &ret->fleet, err);
 }
 
-static int resolve_fleet(struct cluster *c, const struct class_key *key, const struct pod_template *tm,
-                         struct game_profile *ret, struct err *err)
+static int resolve_fleet(struct cluster *c, const struct class_key *key,
+                         const struct pod_template *tm, struct game_profile *ret, struct err *err)
 {
     const struct cluster_tables *t = c->t;
     struct str ns = sym_str(c->syms, tm->proto.ns);
     struct labelset labels = cluster_labels(c, tm->proto.labels);
     bool has;
-    sym wish = tm->wishes.v[WISH_FLEET].v != 0 ? tm->wishes.v[WISH_FLEET] : key->wishes.v[WISH_FLEET];
+    sym wish =
+        tm->wishes.v[WISH_FLEET].v != 0 ? tm->wishes.v[WISH_FLEET] : key->wishes.v[WISH_FLEET];
     const struct fleet_settings *fs = NULL;
     for (uint32_t i = 0; wish.v == 0 && fs == NULL && i < c->settings->fleets.n; i++) {
         const struct fleet_settings *f = &c->settings->fleets.p[i];
@@ -393,7 +410,8 @@ static int resolve_fleet(struct cluster *c, const struct class_key *key, const s
     name = name.v != 0 ? name : labels_get(labels, t->app, &has);
     name = name.v != 0 ? name : t->no_fleet;
     fs = fleet_named(c->settings, sym_str(c->syms, name), ns, wish.v != 0);
-    return fs != NULL ? fleet_configured(c, fs, ret, err) : fleet_of_name(c, ns, sym_str(c->syms, name), ret, err);
+    return fs != NULL ? fleet_configured(c, fs, ret, err)
+                      : fleet_of_name(c, ns, sym_str(c->syms, name), ret, err);
 }
 
 /* ---- the rest ---- */
@@ -402,13 +420,15 @@ struct sources { /* of one annotation, in order of authority */
     struct str v[2];
 };
 
-static struct sources said(const struct cluster *c, const struct class_key *key, const struct pod_template *tm, enum wish w)
+static struct sources said(const struct cluster *c, const struct class_key *key,
+                           const struct pod_template *tm, enum wish w)
 {
-    return (struct sources){{sym_str(c->syms, tm->wishes.v[w]), sym_str(c->syms, key->wishes.v[w])}};
+    return (struct sources){
+        {sym_str(c->syms, tm->wishes.v[w]), sym_str(c->syms, key->wishes.v[w])}};
 }
 
-static void resolve_numbers(const struct cluster *c, const struct class_key *key, const struct pod_template *tm,
-                            struct game_profile *g, uint32_t *bad)
+static void resolve_numbers(const struct cluster *c, const struct class_key *key,
+                            const struct pod_template *tm, struct game_profile *g, uint32_t *bad)
 {
     const struct profile_default *def = default_of(tm->owner);
     const struct fleet_settings *levels[2] = {g->settings, &c->settings->defaults};
@@ -426,14 +446,15 @@ static void resolve_numbers(const struct cluster *c, const struct class_key *key
             g->session_p50_ms = fs->session_p50_ms;
             g->session_p90_ms = fs->session_p90_ms;
             if (fs->session_p90_ms <= 0) {
-                g->session_p90_ms = fs->session_p50_ms > INT64_MAX / 2 ? INT64_MAX
-                                                                       : (int64_t)((double)fs->session_p50_ms * P90_OF_P50);
+                g->session_p90_ms = fs->session_p50_ms > INT64_MAX / 2
+                                        ? INT64_MAX
+                                        : (int64_t)((double)fs->session_p50_ms * P90_OF_P50);
             }
         }
         g->spot = fs->spot.policy != SPOT_UNSET ? fs->spot.policy : g->spot;
     }
-    struct sources players = said(c, key, tm, WISH_PLAYERS), session = said(c, key, tm, WISH_SESSION),
-                   spot = said(c, key, tm, WISH_SPOT);
+    struct sources players = said(c, key, tm, WISH_PLAYERS),
+                   session = said(c, key, tm, WISH_SESSION), spot = said(c, key, tm, WISH_SPOT);
     for (int i = 1; i >= 0; i--) {
         if (players.v[i].n > 0 && !profile_read_players(players.v[i], &g->players)) {
             (*bad)++;
@@ -449,27 +470,30 @@ static void resolve_numbers(const struct cluster *c, const struct class_key *key
     }
 }
 
-static void resolve_latency(const struct cluster *c, const struct class_key *key, const struct pod_template *tm,
-                            struct game_profile *g, uint32_t *bad)
+static void resolve_latency(const struct cluster *c, const struct class_key *key,
+                            const struct pod_template *tm, struct game_profile *g, uint32_t *bad)
 {
     struct sources wish = said(c, key, tm, WISH_LATENCY);
-    const struct str names[] = {wish.v[0], wish.v[1], g->settings->latency_class, c->settings->defaults.latency_class,
-                                STR("none")};
+    const struct str names[] = {wish.v[0], wish.v[1], g->settings->latency_class,
+                                c->settings->defaults.latency_class, STR("none")};
     g->latency = NULL;
     for (size_t i = 0; i < SP_COUNTOF(names) && g->latency == NULL; i++) {
-        g->latency = names[i].n == 0 ? NULL : settings_latency_class(c->settings, str_trim(names[i]));
+        g->latency =
+            names[i].n == 0 ? NULL : settings_latency_class(c->settings, str_trim(names[i]));
         *bad += names[i].n > 0 && g->latency == NULL && i < 2;
     }
     g->latency = g->latency == NULL ? &class_none : g->latency;
 }
 
-static int resolve_lists(struct cluster *c, const struct class_key *key, const struct pod_template *tm,
-                         struct game_profile *g, uint32_t *bad, struct err *err)
+static int resolve_lists(struct cluster *c, const struct class_key *key,
+                         const struct pod_template *tm, struct game_profile *g, uint32_t *bad,
+                         struct err *err)
 {
     struct sources demand = said(c, key, tm, WISH_DEMAND), regions = said(c, key, tm, WISH_REGIONS);
     for (int i = 0; i < 2 && g->demand_id == 0; i++) {
         demand_list list;
-        int r = demand.v[i].n == 0 ? -EINVAL : profile_read_demand(demand.v[i], &c->t->scratch, &list);
+        int r =
+            demand.v[i].n == 0 ? -EINVAL : profile_read_demand(demand.v[i], &c->t->scratch, &list);
         *bad += demand.v[i].n > 0 && r == -EINVAL;
         r = r == -EINVAL ? 0 : r == -ENOMEM ? err_nomem(err) : demand_keep(c, list, g, err);
         if (r != 0) {
@@ -496,8 +520,8 @@ static int resolve_lists(struct cluster *c, const struct class_key *key, const s
     return 0;
 }
 
-int profile_resolve(struct cluster *c, const struct class_key *key, struct game_profile *ret, uint32_t *ret_bad,
-                    struct err *err)
+int profile_resolve(struct cluster *c, const struct class_key *key, struct game_profile *ret,
+                    uint32_t *ret_bad, struct err *err)
 {
     const struct pod_template *tm = c->t->tmpl[key->tmpl];
     struct game_profile g = {.spot = SPOT_ALLOWED};
@@ -511,8 +535,10 @@ int profile_resolve(struct cluster *c, const struct class_key *key, struct game_
         annotated = annotated || tm->wishes.v[w].v != 0 || key->wishes.v[w].v != 0;
     }
     bool apart = tm->owner == OWNER_DAEMON || (tm->proto.flags & CLASS_MIRROR) != 0;
-    bool world = tm->owner == OWNER_STATEFUL && str_is(sym_str(c->syms, tm->proto.scheduler_name), "spawnpoint");
-    g.is_game = !apart && (tm->owner == OWNER_GAME || key->game_known != 0 || g.configured || annotated || world);
+    bool world = tm->owner == OWNER_STATEFUL &&
+                 str_is(sym_str(c->syms, tm->proto.scheduler_name), "spawnpoint");
+    g.is_game = !apart && (tm->owner == OWNER_GAME || key->game_known != 0 || g.configured ||
+                           annotated || world);
     g.pins_node = !apart && !tm->safe_to_evict;
     resolve_numbers(c, key, tm, &g, &bad);
     resolve_latency(c, key, tm, &g, &bad);

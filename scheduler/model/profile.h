@@ -20,8 +20,8 @@ extern const struct profile_default profile_defaults[PROFILE_DEFAULTS];
 
 /* Resolves for a template of the cluster and what was looked up for it. Makes the fleet when it is new. `ret_bad` counts
  * malformed values. */
-int profile_resolve(struct cluster *c, const struct class_key *key, struct game_profile *ret, uint32_t *ret_bad,
-                    struct err *err) SP_MUST_CHECK;
+int profile_resolve(struct cluster *c, const struct class_key *key, struct game_profile *ret,
+                    uint32_t *ret_bad, struct err *err) SP_MUST_CHECK;
 
 /* The syntaxes of the annotations; false when malformed, then nothing is written. */
 bool profile_read_session(struct str s, int64_t *ret_p50_ms, int64_t *ret_p90_ms);

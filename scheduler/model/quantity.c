@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#define NANO ((i128)1000000000)
+#define NANO     ((i128)1000000000)
 /* 2^63 - 1 units: what Go caps a quantity at. */
 #define NANO_MAX ((i128)INT64_MAX * NANO)
 
@@ -17,15 +17,17 @@ struct suffix {
 };
 
 static const struct suffix suffixes[] = {
-    {"n", -9, 0}, {"u", -6, 0}, {"m", -3, 0}, {"", 0, 0},   {"k", 3, 0},   {"M", 6, 0},   {"G", 9, 0},   {"T", 12, 0},
-    {"P", 15, 0}, {"E", 18, 0}, {"Ki", 0, 10}, {"Mi", 0, 20}, {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60},
+    {"n", -9, 0},  {"u", -6, 0},  {"m", -3, 0},  {"", 0, 0},    {"k", 3, 0},   {"M", 6, 0},
+    {"G", 9, 0},   {"T", 12, 0},  {"P", 15, 0},  {"E", 18, 0},  {"Ki", 0, 10}, {"Mi", 0, 20},
+    {"Gi", 0, 30}, {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60},
 };
 
 static int bad(struct str s, struct err *err, const char *why)
 {
     int n = s.n > 64 ? 64 : (int)s.n;
     return err_set(err, -EINVAL,
-                   "quantity \"%.*s\": %s; allowed is a number with n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or "
+                   "quantity \"%.*s\": %s; allowed is a number with n, u, m, k, M, G, T, P, E, Ki, "
+                   "Mi, Gi, Ti, Pi, Ei or "
                    "an exponent, such as 250m, 1.5 or 2Gi",
                    n, s.p == NULL ? "" : s.p, why);
 }
@@ -46,7 +48,9 @@ static void take_digit(struct digits *d, char c, bool fraction)
 {
     unsigned v = (unsigned)(c - '0');
     d->any = true;
-    if (d->mant > ((u128)1 << 96)) { /* 28 digits: what follows cannot change the result beyond "there is more" */
+    if (d->mant >
+        ((u128)1
+         << 96)) { /* 28 digits: what follows cannot change the result beyond "there is more" */
         d->rest = d->rest || v != 0;
         d->exp10 += fraction ? 0 : 1;
         if (d->exp10 > 1000000) {

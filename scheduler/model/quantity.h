@@ -19,7 +19,7 @@ struct quantity {
 
 /* -EINVAL with what was found and what is allowed; values beyond +-2^63 units are capped at that, as in Go. */
 int quantity_parse(struct str s, struct quantity *ret, struct err *err) SP_MUST_CHECK;
-struct quantity quantity_add(struct quantity a, struct quantity b);   /* saturating */
+struct quantity quantity_add(struct quantity a, struct quantity b); /* saturating */
 int quantity_cmp(struct quantity a, struct quantity b);
 int64_t quantity_units(struct quantity q); /* rounded up to whole units, saturating */
 int64_t quantity_milli(struct quantity q); /* rounded up to thousandths, saturating */

@@ -6,7 +6,7 @@
 
 #include "base/limits.h"
 
-#define DEFAULT_CPU_NANO ((i128)100000000)                    /* 100m */
+#define DEFAULT_CPU_NANO ((i128)100000000)                      /* 100m */
 #define DEFAULT_MEM_NANO ((i128)200 * 1024 * 1024 * 1000000000) /* 200Mi */
 
 struct amount {
@@ -119,8 +119,8 @@ struct defaults {
     i128 cpu, mem;
 };
 
-static void each_of(const struct pod_desc *d, const struct container_desc *k, enum view view, struct defaults defs,
-                    struct amounts *to)
+static void each_of(const struct pod_desc *d, const struct container_desc *k, enum view view,
+                    struct defaults defs, struct amounts *to)
 {
     qty_list list = view_of(d, k, view);
     for (uint32_t i = 0; i < list.n; i++) {
@@ -135,9 +135,11 @@ static void each_of(const struct pod_desc *d, const struct container_desc *k, en
 }
 
 /* Containers of one view, by the rule of init containers and sidecars; the per-resource maximum goes into `ret`. */
-static void aggregate(const struct pod_desc *d, enum view view, struct defaults defs, struct amounts *ret)
+static void aggregate(const struct pod_desc *d, enum view view, struct defaults defs,
+                      struct amounts *ret)
 {
-    struct amounts regular = {.arena = ret->arena}, sidecars = {.arena = ret->arena}, init_max = {.arena = ret->arena};
+    struct amounts regular = {.arena = ret->arena}, sidecars = {.arena = ret->arena},
+                   init_max = {.arena = ret->arena};
     for (uint32_t i = 0; i < d->containers.n; i++) {
         const struct container_desc *k = &d->containers.p[i];
         if (!k->init) {
@@ -169,7 +171,8 @@ static void aggregate(const struct pod_desc *d, enum view view, struct defaults 
     for (uint32_t j = 0; j < init_max.n; j++) {
         max_to(ret, init_max.p[j].name, init_max.p[j].q);
     }
-    ret->short_memory = ret->short_memory || regular.short_memory || sidecars.short_memory || init_max.short_memory;
+    ret->short_memory =
+        ret->short_memory || regular.short_memory || sidecars.short_memory || init_max.short_memory;
     ret->too_many = ret->too_many || regular.too_many || sidecars.too_many || init_max.too_many;
 }
 
@@ -223,7 +226,8 @@ static void total(const struct pod_desc *d, bool on_node, struct defaults defs, 
         if (!d->resize_infeasible) {
             aggregate(d, VIEW_SPEC, defs, ret);
         }
-        if (d->has_pod_status_resources && d->pod_status_requests.n > 0 && d->pod_status_allocated.n > 0) {
+        if (d->has_pod_status_resources && d->pod_status_requests.n > 0 &&
+            d->pod_status_allocated.n > 0) {
             max_list(ret, d->pod_status_allocated);
             max_list(ret, d->pod_status_requests);
         } else {
@@ -268,8 +272,8 @@ static bool is_scalar(struct str name)
 
 bool requests_tracked(struct str name)
 {
-    return str_is(name, "cpu") || str_is(name, "memory") || str_is(name, "ephemeral-storage") || str_is(name, "pods") ||
-           is_scalar(name);
+    return str_is(name, "cpu") || str_is(name, "memory") || str_is(name, "ephemeral-storage") ||
+           str_is(name, "pods") || is_scalar(name);
 }
 
 int64_t requests_amount(struct str name, struct quantity q)
@@ -304,8 +308,8 @@ static int finish(const struct amounts *a, struct pod_requests *ret, struct err 
     return 0;
 }
 
-int requests_compute(const struct pod_desc *d, bool on_node, struct arena *scratch, struct pod_requests *ret,
-                     struct err *err)
+int requests_compute(const struct pod_desc *d, bool on_node, struct arena *scratch,
+                     struct pod_requests *ret, struct err *err)
 {
     struct amounts real = {.arena = scratch}, padded = {.arena = scratch};
     struct pod_requests out;

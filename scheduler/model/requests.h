@@ -17,13 +17,14 @@ struct request_item {
 struct pod_requests {
     struct request_item *items; /* ascending by name; untracked names and zero amounts left out */
     uint32_t n;
-    int64_t nonzero_cpu_milli, nonzero_mem_bytes; /* containers that name none count 100m and 200Mi */
+    int64_t nonzero_cpu_milli,
+        nonzero_mem_bytes; /* containers that name none count 100m and 200Mi */
 };
 
 /* `on_node`: the pod has a node, so what its node has really given counts as well. -E2BIG on more names than a cluster may
  * have. */
-int requests_compute(const struct pod_desc *d, bool on_node, struct arena *scratch, struct pod_requests *ret,
-                     struct err *err) SP_MUST_CHECK;
+int requests_compute(const struct pod_desc *d, bool on_node, struct arena *scratch,
+                     struct pod_requests *ret, struct err *err) SP_MUST_CHECK;
 /* cpu, memory, ephemeral-storage, pods, extended, hugepages and attachable volumes; other names are ignored. */
 bool requests_tracked(struct str name);
 int64_t requests_amount(struct str name, struct quantity q);

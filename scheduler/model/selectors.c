@@ -60,8 +60,9 @@ static enum sel_op op_of(struct str s)
     static const struct {
         const char *text;
         enum sel_op op;
-    } ops[] = {{"In", SEL_IN},         {"NotIn", SEL_NOT_IN}, {"Exists", SEL_EXISTS}, {"DoesNotExist", SEL_NOT_EXISTS},
-               {"Gt", SEL_GT}, {"Lt", SEL_LT}};
+    } ops[] = {{"In", SEL_IN},         {"NotIn", SEL_NOT_IN},
+               {"Exists", SEL_EXISTS}, {"DoesNotExist", SEL_NOT_EXISTS},
+               {"Gt", SEL_GT},         {"Lt", SEL_LT}};
     for (size_t i = 0; i < SP_COUNTOF(ops); i++) {
         if (str_is(s, ops[i].text)) {
             return ops[i].op;
@@ -112,8 +113,8 @@ static int intern_all(struct cluster *c, str_list list, const sym **ret, struct 
     return 0;
 }
 
-static int requirement_from(struct cluster *c, const struct expr_desc *e, bool matches_labels_only, struct requirement *ret,
-                            struct err *err)
+static int requirement_from(struct cluster *c, const struct expr_desc *e, bool matches_labels_only,
+                            struct requirement *ret, struct err *err)
 {
     *ret = (struct requirement){.op = op_of(e->op)};
     bool number = ret->op == SEL_GT || ret->op == SEL_LT;
@@ -125,8 +126,8 @@ static int requirement_from(struct cluster *c, const struct expr_desc *e, bool m
     return r != 0 ? r : intern_all(c, e->values, &ret->vals, err);
 }
 
-static int equals(struct cluster *c, struct str key, struct str val, bool not_in, bool judged, struct requirement *ret,
-                  struct err *err)
+static int equals(struct cluster *c, struct str key, struct str val, bool not_in, bool judged,
+                  struct requirement *ret, struct err *err)
 {
     *ret = (struct requirement){.op = not_in ? SEL_NOT_IN : SEL_IN, .n_vals = 1};
     if (judged && (!key_ok(key) || !value_ok(val))) {
@@ -152,8 +153,8 @@ int selector_from_kv(struct cluster *c, kv_list kv, struct selector *ret, struct
     return 0;
 }
 
-int selector_from(struct cluster *c, const struct selector_desc *d, const struct extra_req *extra, uint32_t n_extra,
-                  struct selector *ret, struct err *err)
+int selector_from(struct cluster *c, const struct selector_desc *d, const struct extra_req *extra,
+                  uint32_t n_extra, struct selector *ret, struct err *err)
 {
     if (!d->given) {
         *ret = (struct selector){.nothing = true};
@@ -161,7 +162,8 @@ int selector_from(struct cluster *c, const struct selector_desc *d, const struct
     }
     size_t n = (size_t)d->match_labels.n + d->match_expressions.n + n_extra;
     if (n > 3 * LIMIT_LABELS) {
-        return err_set(err, -E2BIG, "selector: %zu requirements; at most %d are taken", n, 3 * LIMIT_LABELS);
+        return err_set(err, -E2BIG, "selector: %zu requirements; at most %d are taken", n,
+                       3 * LIMIT_LABELS);
     }
     struct requirement *p = KEEP(c, struct requirement, n);
     if (p == NULL) {
@@ -170,7 +172,8 @@ int selector_from(struct cluster *c, const struct selector_desc *d, const struct
     uint32_t k = 0;
     int r = 0;
     for (uint32_t i = 0; i < d->match_labels.n && r == 0; i++) {
-        r = equals(c, d->match_labels.p[i].key, d->match_labels.p[i].val, false, true, &p[k++], err);
+        r = equals(c, d->match_labels.p[i].key, d->match_labels.p[i].val, false, true, &p[k++],
+                   err);
     }
     for (uint32_t i = 0; i < d->match_expressions.n && r == 0; i++) {
         r = requirement_from(c, &d->match_expressions.p[i], true, &p[k++], err);
@@ -196,7 +199,8 @@ static int fields_from(struct cluster *c, expr_list list, struct selector *ret, 
         const struct expr_desc *e = &list.p[i];
         enum sel_op op = op_of(e->op);
         bool ok = (op == SEL_IN || op == SEL_NOT_IN) && e->values.n == 1;
-        int r = equals(c, e->key, ok ? e->values.p[0] : STR_NONE, op == SEL_NOT_IN, false, &p[n], err);
+        int r =
+            equals(c, e->key, ok ? e->values.p[0] : STR_NONE, op == SEL_NOT_IN, false, &p[n], err);
         if (r != 0) {
             return r;
         }
@@ -212,8 +216,8 @@ static int fields_from(struct cluster *c, expr_list list, struct selector *ret, 
     return 0;
 }
 
-int node_terms_from(struct cluster *c, node_term_list list, const struct node_term **ret, uint32_t *ret_n,
-                    struct err *err)
+int node_terms_from(struct cluster *c, node_term_list list, const struct node_term **ret,
+                    uint32_t *ret_n, struct err *err)
 {
     struct node_term *terms = KEEP(c, struct node_term, list.n);
     if (terms == NULL) {
@@ -254,7 +258,8 @@ static const struct kv_desc *label_of(const struct pod_desc *d, struct str key)
     return NULL;
 }
 
-static uint32_t add_extra(const struct pod_desc *d, str_list keys, bool not_in, struct extra_req *to, uint32_t n)
+static uint32_t add_extra(const struct pod_desc *d, str_list keys, bool not_in,
+                          struct extra_req *to, uint32_t n)
 {
     for (uint32_t i = 0; i < keys.n; i++) {
         const struct kv_desc *label = label_of(d, keys.p[i]);
@@ -265,11 +270,13 @@ static uint32_t add_extra(const struct pod_desc *d, str_list keys, bool not_in, 
     return n;
 }
 
-static int pod_term_from(struct cluster *c, const struct pod_desc *d, const struct pod_term_desc *td, sym ns,
-                         struct pod_term *term, struct err *err)
+static int pod_term_from(struct cluster *c, const struct pod_desc *d,
+                         const struct pod_term_desc *td, sym ns, struct pod_term *term,
+                         struct err *err)
 {
     struct extra_req *extra =
-        arena_alloc(&c->t->scratch, ((size_t)td->match_label_keys.n + td->mismatch_label_keys.n) * sizeof *extra);
+        arena_alloc(&c->t->scratch,
+                    ((size_t)td->match_label_keys.n + td->mismatch_label_keys.n) * sizeof *extra);
     if (extra == NULL) {
         return err_nomem(err);
     }
@@ -296,12 +303,12 @@ static int pod_term_from(struct cluster *c, const struct pod_desc *d, const stru
     r = r != 0 ? r : cluster_topology(c, td->topology_key, &term->topo, err);
     term->carrier = IX_NONE;
     return r != 0 ? r
-                  : counter_of_selector(c, &term->selector, term->namespaces, term->n_namespaces, &term->ns_selector,
-                                        &term->counter, err);
+                  : counter_of_selector(c, &term->selector, term->namespaces, term->n_namespaces,
+                                        &term->ns_selector, &term->counter, err);
 }
 
-int pod_terms_from(struct cluster *c, const struct pod_desc *d, pod_term_list list, sym ns, const struct pod_term **ret,
-                   uint32_t *ret_n, struct err *err)
+int pod_terms_from(struct cluster *c, const struct pod_desc *d, pod_term_list list, sym ns,
+                   const struct pod_term **ret, uint32_t *ret_n, struct err *err)
 {
     struct pod_term *terms = KEEP(c, struct pod_term, list.n);
     if (terms == NULL) {
@@ -318,8 +325,8 @@ int pod_terms_from(struct cluster *c, const struct pod_desc *d, pod_term_list li
     return 0;
 }
 
-int spread_from(struct cluster *c, const struct pod_desc *d, sym ns, labelset_ix labels, struct pod_class *cls,
-                struct err *err)
+int spread_from(struct cluster *c, const struct pod_desc *d, sym ns, labelset_ix labels,
+                struct pod_class *cls, struct err *err)
 {
     struct spread_term *terms = KEEP(c, struct spread_term, d->spread.n);
     sym *own = KEEP(c, sym, 1);
@@ -331,7 +338,8 @@ int spread_from(struct cluster *c, const struct pod_desc *d, sym ns, labelset_ix
     for (uint32_t i = 0; i < d->spread.n; i++) {
         const struct spread_desc *sd = &d->spread.p[i];
         struct spread_term *term = &terms[i];
-        struct extra_req *extra = arena_alloc(&c->t->scratch, sd->match_label_keys.n * sizeof *extra);
+        struct extra_req *extra =
+            arena_alloc(&c->t->scratch, sd->match_label_keys.n * sizeof *extra);
         if (extra == NULL) {
             return err_nomem(err);
         }
@@ -343,7 +351,9 @@ int spread_from(struct cluster *c, const struct pod_desc *d, sym ns, labelset_ix
                                      .honor_taints = sd->taints_honor};
         int r = selector_from(c, &sd->selector, extra, n_extra, &term->selector, err);
         r = r != 0 ? r : cluster_topology(c, sd->topology_key, &term->topo, err);
-        r = r != 0 ? r : counter_of_selector(c, &term->selector, own, 1, &no_ns_selector, &term->counter, err);
+        r = r != 0 ? r
+                   : counter_of_selector(c, &term->selector, own, 1, &no_ns_selector,
+                                         &term->counter, err);
         if (r != 0) {
             return r;
         }

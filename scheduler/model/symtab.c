@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-#define PAGE_BYTES ((size_t)64 << 10)
-#define FIRST_SLOTS 4096u
+#define PAGE_BYTES     ((size_t)64 << 10)
+#define FIRST_SLOTS    4096u
 #define TEXT_BYTES_MAX ((size_t)4 << 30)
 
 int symtab_init(struct symtab *t, uint64_t hash_seed, struct err *err)

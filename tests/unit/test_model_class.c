@@ -37,10 +37,19 @@ static int down(void **state)
     return 0;
 }
 
-#define KV(...)                                                          \
-    (kv_list){(const struct kv_desc[]){__VA_ARGS__},                     \
-              sizeof((const struct kv_desc[]){__VA_ARGS__}) / sizeof(struct kv_desc)}
-#define L(k, v) {{k, sizeof k - 1}, {v, sizeof v - 1}}
+#define KV(...)                                                                    \
+    (kv_list)                                                                      \
+    {                                                                              \
+        (const struct kv_desc[]){__VA_ARGS__},                                     \
+            sizeof((const struct kv_desc[]){__VA_ARGS__}) / sizeof(struct kv_desc) \
+    }
+#define L(k, v)             \
+    {                       \
+        {k, sizeof k - 1},  \
+        {                   \
+            v, sizeof v - 1 \
+        }                   \
+    }
 
 static struct pod_req compile(struct world *w, const struct pod_desc *d)
 {
@@ -59,11 +68,16 @@ static const struct pod_class *class_of(struct world *w, const struct pod_desc *
 static void test_stateful_siblings_share_a_class(void **state)
 {
     struct world *w = *state;
-    const struct owner_desc owner = {.kind = STR("StatefulSet"), .name = STR("world"), .controller = true};
-    struct pod_desc a = {.meta = {.name = STR("world-0"), .ns = STR("prod"), .uid = STR("u0"), .owners = {&owner, 1}}};
+    const struct owner_desc owner = {
+        .kind = STR("StatefulSet"), .name = STR("world"), .controller = true};
+    struct pod_desc a = {
+        .meta = {
+            .name = STR("world-0"), .ns = STR("prod"), .uid = STR("u0"), .owners = {&owner, 1}}};
     struct pod_desc b = a, other = a;
-    a.meta.labels = KV(L("app", "world"), L("apps.kubernetes.io/pod-index", "0"), L("statefulset.kubernetes.io/pod-name", "world-0"));
-    b.meta.labels = KV(L("statefulset.kubernetes.io/pod-name", "world-1"), L("apps.kubernetes.io/pod-index", "1"), L("app", "world"));
+    a.meta.labels = KV(L("app", "world"), L("apps.kubernetes.io/pod-index", "0"),
+                       L("statefulset.kubernetes.io/pod-name", "world-0"));
+    b.meta.labels = KV(L("statefulset.kubernetes.io/pod-name", "world-1"),
+                       L("apps.kubernetes.io/pod-index", "1"), L("app", "world"));
     b.meta.name = STR("world-1");
     other.meta.labels = KV(L("app", "lobby"));
     struct pod_req pa = compile(w, &a), pb = compile(w, &b);
@@ -80,8 +94,10 @@ static void test_a_pod_that_looks_at_a_sibling_label_is_alone(void **state)
 {
     struct world *w = *state;
     const struct kv_desc self[] = {L("statefulset.kubernetes.io/pod-name", "world-0")};
-    const struct spread_desc spread = {
-        .topology_key = STR("kubernetes.io/hostname"), .max_skew = 1, .hard = true, .selector = {.given = true, .match_labels = {self, 1}}};
+    const struct spread_desc spread = {.topology_key = STR("kubernetes.io/hostname"),
+                                       .max_skew = 1,
+                                       .hard = true,
+                                       .selector = {.given = true, .match_labels = {self, 1}}};
     struct pod_desc a = {.meta = {.name = STR("world-0"), .ns = STR("prod")}};
     a.spread.p = &spread;
     a.spread.n = 1;
@@ -95,13 +111,20 @@ static void test_a_pod_that_looks_at_a_sibling_label_is_alone(void **state)
 static void test_agones_siblings_share_class_and_fleet(void **state)
 {
     struct world *w = *state;
-    const struct owner_desc oa = {.kind = STR("GameServer"), .name = STR("arena-x7k2p-b4q9z"), .controller = true};
-    const struct owner_desc ob = {.kind = STR("GameServer"), .name = STR("arena-x7k2p-f8d6c"), .controller = true};
-    struct pod_desc a = {.meta = {.name = STR("arena-x7k2p-b4q9z"), .ns = STR("prod"), .owners = {&oa, 1}}};
-    struct pod_desc b = {.meta = {.name = STR("arena-x7k2p-f8d6c"), .ns = STR("prod"), .owners = {&ob, 1}}};
-    a.meta.labels = KV(L("agones.dev/gameserver", "arena-x7k2p-b4q9z"), L("agones.dev/role", "gameserver"));
-    b.meta.labels = KV(L("agones.dev/gameserver", "arena-x7k2p-f8d6c"), L("agones.dev/role", "gameserver"));
-    const struct port_desc pa = {.host_port = 7001, .protocol = STR("UDP")}, pb = {.host_port = 7002, .protocol = STR("UDP")};
+    const struct owner_desc oa = {
+        .kind = STR("GameServer"), .name = STR("arena-x7k2p-b4q9z"), .controller = true};
+    const struct owner_desc ob = {
+        .kind = STR("GameServer"), .name = STR("arena-x7k2p-f8d6c"), .controller = true};
+    struct pod_desc a = {
+        .meta = {.name = STR("arena-x7k2p-b4q9z"), .ns = STR("prod"), .owners = {&oa, 1}}};
+    struct pod_desc b = {
+        .meta = {.name = STR("arena-x7k2p-f8d6c"), .ns = STR("prod"), .owners = {&ob, 1}}};
+    a.meta.labels =
+        KV(L("agones.dev/gameserver", "arena-x7k2p-b4q9z"), L("agones.dev/role", "gameserver"));
+    b.meta.labels =
+        KV(L("agones.dev/gameserver", "arena-x7k2p-f8d6c"), L("agones.dev/role", "gameserver"));
+    const struct port_desc pa = {.host_port = 7001, .protocol = STR("UDP")},
+                           pb = {.host_port = 7002, .protocol = STR("UDP")};
     const struct container_desc ka = {.ports = {&pa, 1}}, kb = {.ports = {&pb, 1}};
     a.containers.p = &ka;
     b.containers.p = &kb;
@@ -116,8 +139,10 @@ static void test_agones_siblings_share_class_and_fleet(void **state)
     assert_int_equal(cls->game.session_p50_ms, 25 * 60000);
     assert_int_equal(cls->flags & (CLASS_UDP | CLASS_HOST_PORT), CLASS_UDP | CLASS_HOST_PORT);
     /* the object names its fleet: that wins over the name */
-    struct game_server_desc gs = {.meta = {.name = STR("arena-x7k2p-b4q9z"), .ns = STR("prod")}, .fleet = STR("duel"),
-                                  .state = GAME_ALLOCATED, .players = 9};
+    struct game_server_desc gs = {.meta = {.name = STR("arena-x7k2p-b4q9z"), .ns = STR("prod")},
+                                  .fleet = STR("duel"),
+                                  .state = GAME_ALLOCATED,
+                                  .players = 9};
     assert_int_equal(cluster_upsert_pod(w->c, &a, NULL, &w->err), 0);
     assert_int_equal(cluster_upsert_game_server(w->c, &gs, &w->err), 0);
     pod_ix pod = cluster_find_pod(w->c, STR("prod"), STR("arena-x7k2p-b4q9z"));
@@ -129,7 +154,8 @@ static void test_agones_siblings_share_class_and_fleet(void **state)
     assert_int_equal(w->c->pod[pod.v].req.players, 0);
 }
 
-static bool node_selects(struct world *w, const char *op, const char *const *vals, uint32_t n, const char *label)
+static bool node_selects(struct world *w, const char *op, const char *const *vals, uint32_t n,
+                         const char *label)
 {
     struct str text[4];
     for (uint32_t i = 0; i < n; i++) {
@@ -137,18 +163,22 @@ static bool node_selects(struct world *w, const char *op, const char *const *val
     }
     const struct expr_desc e = {.key = STR("k"), .op = str_c(op), .values = {text, n}};
     const struct node_term_desc t = {.match_expressions = {&e, 1}};
-    struct pod_desc d = {.meta = {.name = STR("p"), .ns = STR("n")}, .has_node_required = true, .node_required = {&t, 1}};
+    struct pod_desc d = {.meta = {.name = STR("p"), .ns = STR("n")},
+                         .has_node_required = true,
+                         .node_required = {&t, 1}};
     const struct pod_class *cls = class_of(w, &d);
     struct label set = {{0}, {0}};
     assert_int_equal(sym_intern(w->c->syms, STR("k"), &set.key, &w->err), 0);
     assert_int_equal(sym_intern(w->c->syms, str_c(label), &set.val, &w->err), 0);
-    return selector_matches(&cls->node_required[0].labels, (struct labelset){&set, label == NULL ? 0 : 1}, w->c->syms);
+    return selector_matches(&cls->node_required[0].labels,
+                            (struct labelset){&set, label == NULL ? 0 : 1}, w->c->syms);
 }
 
 static void test_every_operator(void **state)
 {
     struct world *w = *state;
-    const char *const ab[] = {"a", "b"}, *const five[] = {"5"}, *const bad[] = {"-x"}, *const word[] = {"five"};
+    const char *const ab[] = {"a", "b"}, *const five[] = {"5"}, *const bad[] = {"-x"},
+                      *const word[] = {"five"};
     static const char *const none[] = {NULL};
     assert_true(node_selects(w, "In", ab, 2, "b"));
     assert_false(node_selects(w, "In", ab, 2, "c"));
@@ -173,9 +203,29 @@ static void test_every_operator(void **state)
 
 static struct pod_desc arena_pod(kv_list annotations)
 {
-    static const struct owner_desc owner = {.kind = {"GameServer", 10}, .name = {"arena-x7k2p-b4q9z", 17}, .controller = true};
-    return (struct pod_desc){.meta = {.name = STR("arena-x7k2p-b4q9z"), .ns = STR("prod"), .annotations = annotations,
+    static const struct owner_desc owner = {
+        .kind = {"GameServer", 10}, .name = {"arena-x7k2p-b4q9z", 17}, .controller = true};
+    return (struct pod_desc){.meta = {.name = STR("arena-x7k2p-b4q9z"),
+                                      .ns = STR("prod"),
+                                      .annotations = annotations,
                                       .owners = {&owner, 1}}};
+}
+
+static void malformed_values_fall_through(struct world *w)
+{
+    struct pod_desc wrong = arena_pod(
+        KV(L("spawnpoint.dev/players", "many"), L("spawnpoint.dev/latency-class", "fastest"),
+           L("spawnpoint.dev/session-length", "p90=1m,p50=2m"), L("spawnpoint.dev/spot", "maybe"),
+           L("spawnpoint.dev/demand", "{\"DE\":-1}"), L("spawnpoint.dev/regions", "a,,b")));
+    const struct game_profile *g =
+        &class_of(w, &wrong)->game; /* the next authority speaks: the object */
+    assert_int_equal(g->players, 8);
+    assert_true(str_is(g->latency->name, "action"));
+    assert_int_equal(g->session_p50_ms, 600000);
+    assert_int_equal(g->spot, SPOT_NEVER);
+    assert_true(str_is(g->demand.p[0].location, "FR"));
+    assert_int_equal(g->regions.n, 2);
+    assert_int_equal(w->c->n_bad_annotations, 6);
 }
 
 /* Each annotation: on the pod, on the object, in the fleet, by default; and malformed on the pod. */
@@ -204,9 +254,10 @@ static void test_precedence(void **state)
     assert_true(g->session_known && g->demand.n == 1 && str_is(g->demand.p[0].location, "PL"));
 
     struct game_server_desc gs = {.meta = plain.meta};
-    gs.meta.annotations = KV(L("spawnpoint.dev/players", "8"), L("spawnpoint.dev/latency-class", "action"),
-                             L("spawnpoint.dev/session-length", "10m"), L("spawnpoint.dev/spot", "never"),
-                             L("spawnpoint.dev/demand", "{\"FR\": 2}"), L("spawnpoint.dev/regions", "eu-1, eu-2"));
+    gs.meta.annotations =
+        KV(L("spawnpoint.dev/players", "8"), L("spawnpoint.dev/latency-class", "action"),
+           L("spawnpoint.dev/session-length", "10m"), L("spawnpoint.dev/spot", "never"),
+           L("spawnpoint.dev/demand", "{\"FR\": 2}"), L("spawnpoint.dev/regions", "eu-1, eu-2"));
     assert_int_equal(cluster_upsert_game_server(w->c, &gs, &w->err), 0);
     g = &class_of(w, &plain)->game;
     assert_int_equal(g->players, 8);
@@ -218,9 +269,12 @@ static void test_precedence(void **state)
     assert_int_equal(g->regions.n, 2);
     assert_true(str_is(g->regions.p[1], "eu-2"));
 
-    struct pod_desc said = arena_pod(KV(L("spawnpoint.dev/players", "5"), L("spawnpoint.dev/latency-class", "competitive"),
-                                        L("spawnpoint.dev/session-length", "p50=20m,p90=40m"), L("spawnpoint.dev/spot", "preferred"),
-                                        L("spawnpoint.dev/demand", "{\"DE\":0.6,\"US-CA\":0.2}"), L("spawnpoint.dev/regions", "us-1"),
+    struct pod_desc said = arena_pod(KV(L("spawnpoint.dev/players", "5"),
+                                        L("spawnpoint.dev/latency-class", "competitive"),
+                                        L("spawnpoint.dev/session-length", "p50=20m,p90=40m"),
+                                        L("spawnpoint.dev/spot", "preferred"),
+                                        L("spawnpoint.dev/demand", "{\"DE\":0.6,\"US-CA\":0.2}"),
+                                        L("spawnpoint.dev/regions", "us-1"),
                                         L("spawnpoint.dev/session-ends", "2026-11-21T10:00:00Z")));
     struct pod_req p = compile(w, &said);
     g = &cluster_class(w->c, p.cls)->game;
@@ -234,18 +288,7 @@ static void test_precedence(void **state)
     assert_true(str_is(g->regions.p[0], "us-1"));
     assert_true(p.session_end_ms > INT64_C(1790000000000));
     assert_int_equal(w->c->n_bad_annotations, 0);
-
-    struct pod_desc wrong = arena_pod(KV(L("spawnpoint.dev/players", "many"), L("spawnpoint.dev/latency-class", "fastest"),
-                                         L("spawnpoint.dev/session-length", "p90=1m,p50=2m"), L("spawnpoint.dev/spot", "maybe"),
-                                         L("spawnpoint.dev/demand", "{\"DE\":-1}"), L("spawnpoint.dev/regions", "a,,b")));
-    g = &class_of(w, &wrong)->game; /* the next authority speaks: the object */
-    assert_int_equal(g->players, 8);
-    assert_true(str_is(g->latency->name, "action"));
-    assert_int_equal(g->session_p50_ms, 600000);
-    assert_int_equal(g->spot, SPOT_NEVER);
-    assert_true(str_is(g->demand.p[0].location, "FR"));
-    assert_int_equal(g->regions.n, 2);
-    assert_int_equal(w->c->n_bad_annotations, 6);
+    malformed_values_fall_through(w);
 }
 
 static struct str fleet_name(struct world *w, const struct pod_desc *d)
@@ -265,23 +308,32 @@ static void test_fleet_names(void **state)
     w->settings.fleets.p = fleets;
     w->settings.fleets.n = 2;
     assert_int_equal(cluster_set_settings(w->c, &w->settings, &w->err), 0);
-    const struct owner_desc rs = {.kind = STR("ReplicaSet"), .name = STR("web-6b7f9c8d5"), .controller = true};
-    struct pod_desc d = {.meta = {.name = STR("web-6b7f9c8d5-abcde"), .ns = STR("prod"), .owners = {&rs, 1}}};
+    const struct owner_desc rs = {
+        .kind = STR("ReplicaSet"), .name = STR("web-6b7f9c8d5"), .controller = true};
+    struct pod_desc d = {
+        .meta = {.name = STR("web-6b7f9c8d5-abcde"), .ns = STR("prod"), .owners = {&rs, 1}}};
     d.meta.labels = KV(L("app", "shop"), L("pod-template-hash", "6b7f9c8d5"));
-    assert_true(str_is(fleet_name(w, &d), "prod/web")); /* the ReplicaSet stands for its Deployment */
+    assert_true(
+        str_is(fleet_name(w, &d), "prod/web")); /* the ReplicaSet stands for its Deployment */
     assert_false(class_of(w, &d)->game.is_game);
-    const struct owner_desc dep = {.kind = STR("Deployment"), .name = STR("storefront"), .controller = true};
-    struct workload_desc wl = {.kind = STR("ReplicaSet"), .meta = {.name = STR("web-6b7f9c8d5"), .ns = STR("prod"), .owners = {&dep, 1}}};
+    const struct owner_desc dep = {
+        .kind = STR("Deployment"), .name = STR("storefront"), .controller = true};
+    struct workload_desc wl = {
+        .kind = STR("ReplicaSet"),
+        .meta = {.name = STR("web-6b7f9c8d5"), .ns = STR("prod"), .owners = {&dep, 1}}};
     assert_int_equal(cluster_upsert_workload(w->c, &wl, &w->err), 0);
-    assert_true(str_is(fleet_name(w, &d), "prod/storefront")); /* the loaded chain knows better than the name */
-    struct pod_desc bare = {.meta = {.name = STR("x"), .ns = STR("prod"), .labels = KV(L("app", "shop"))}};
+    assert_true(str_is(fleet_name(w, &d),
+                       "prod/storefront")); /* the loaded chain knows better than the name */
+    struct pod_desc bare = {
+        .meta = {.name = STR("x"), .ns = STR("prod"), .labels = KV(L("app", "shop"))}};
     assert_true(str_is(fleet_name(w, &bare), "prod/shop"));
     bare.meta.labels = KV(L("app", "shop"), L("app.kubernetes.io/name", "till"));
     assert_true(str_is(fleet_name(w, &bare), "prod/till"));
     d.meta.labels = KV(L("agones.dev/fleet", "named"), L("app", "shop"));
     assert_true(str_is(fleet_name(w, &d), "named"));
     d.meta.labels = KV(L("agones.dev/fleet", "named"), L("game", "duel"));
-    assert_true(str_is(fleet_name(w, &d), "duel")); /* a configured fleet that matches goes before the label */
+    assert_true(str_is(fleet_name(w, &d),
+                       "duel")); /* a configured fleet that matches goes before the label */
     d.meta.annotations = KV(L("spawnpoint.dev/fleet", "mine"));
     assert_true(str_is(fleet_name(w, &d), "prod/mine"));
     d.meta.annotations = KV(L("spawnpoint.dev/fleet", "named"));
@@ -292,10 +344,25 @@ static void test_fleet_names(void **state)
 static void test_syntaxes(void **state)
 {
     (void)state;
-    static const char *const bad_sessions[] = {"", "25", "-5m", "0", "p50", "p50=", "p90=5m", "p50=5m,p50=6m", "p50=5m,x=1m", "p50=9m,p90=3m"};
-    static const char *const bad_demands[] = {"",        "[]",        "{}",          "{\"DE\"}",         "{\"DE\":}",       "{\"DE\":0}",
-                                              "{\"DE\":1", "{\"DE\":1}x", "{\"DE\":1,}",   "{\"DE\":1,\"DE\":2}", "{\"DE\":\"1\"}", "{\"DE\":NaN}",
-                                              "{\"DE\":1e999}", "{\"\":1}",   "{\"D\\u0045\":1}", "{DE:1}"};
+    static const char *const bad_sessions[] = {
+        "",     "25",     "-5m",           "0",           "p50",
+        "p50=", "p90=5m", "p50=5m,p50=6m", "p50=5m,x=1m", "p50=9m,p90=3m"};
+    static const char *const bad_demands[] = {"",
+                                              "[]",
+                                              "{}",
+                                              "{\"DE\"}",
+                                              "{\"DE\":}",
+                                              "{\"DE\":0}",
+                                              "{\"DE\":1",
+                                              "{\"DE\":1}x",
+                                              "{\"DE\":1,}",
+                                              "{\"DE\":1,\"DE\":2}",
+                                              "{\"DE\":\"1\"}",
+                                              "{\"DE\":NaN}",
+                                              "{\"DE\":1e999}",
+                                              "{\"\":1}",
+                                              "{\"D\\u0045\":1}",
+                                              "{DE:1}"};
     int64_t p50 = 0, p90 = 0;
     int32_t players;
     struct arena arena;
@@ -335,9 +402,14 @@ static void test_priority_arrives_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_stateful_siblings_share_a_class), T(test_a_pod_that_looks_at_a_sibling_label_is_alone),
-        T(test_agones_siblings_share_class_and_fleet), T(test_every_operator), T(test_precedence), T(test_fleet_names),
-        T(test_syntaxes), T(test_priority_arrives_later),
+        T(test_stateful_siblings_share_a_class),
+        T(test_a_pod_that_looks_at_a_sibling_label_is_alone),
+        T(test_agones_siblings_share_class_and_fleet),
+        T(test_every_operator),
+        T(test_precedence),
+        T(test_fleet_names),
+        T(test_syntaxes),
+        T(test_priority_arrives_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,8 +12,8 @@
 #include "model/cluster.h"
 
 #define N_NODES 24
-#define N_PODS 160
-#define OPS 10000
+#define N_PODS  160
+#define OPS     10000
 
 static const struct kv_desc *one_kv(struct kv_desc *kv, const char *key, const char *val)
 {
@@ -84,12 +84,15 @@ static struct node_desc node_of(struct world *w, unsigned i, unsigned guise)
     d.meta.name = text(w, "node-%u", i);
     one_kv(&labels[n++], "kubernetes.io/hostname", d.meta.name.p);
     if (guise != 0) {
-        labels[n++] = (struct kv_desc){STR("topology.kubernetes.io/zone"), text(w, "eu-%u", guise % 4)};
+        labels[n++] =
+            (struct kv_desc){STR("topology.kubernetes.io/zone"), text(w, "eu-%u", guise % 4)};
     }
-    labels[n++] = (struct kv_desc){STR("topology.kubernetes.io/region"), text(w, "region-%u", guise % 2)};
-    labels[n++] = (struct kv_desc){STR("karpenter.sh/capacity-type"), guise % 3 == 0   ? STR("spot")
-                                                                      : guise % 3 == 1 ? STR("on-demand")
-                                                                                       : STR("?")};
+    labels[n++] =
+        (struct kv_desc){STR("topology.kubernetes.io/region"), text(w, "region-%u", guise % 2)};
+    labels[n++] =
+        (struct kv_desc){STR("karpenter.sh/capacity-type"), guise % 3 == 0   ? STR("spot")
+                                                            : guise % 3 == 1 ? STR("on-demand")
+                                                                             : STR("?")};
     labels[n++] = (struct kv_desc){STR("rack"), text(w, "r%u", (i + guise) % 5)};
     d.meta.labels = (kv_list){labels, n};
     alloc[0] = (struct qty_desc){STR("cpu"), units(16)};
@@ -168,7 +171,8 @@ static void add_terms(struct world *w, struct pod_desc *d, unsigned tmpl)
         d->affinity_preferred.n = 2;
     } else if (tmpl % 4 == 3) {
         struct spread_desc *s = arena_calloc(&w->arena, 1, sizeof *s);
-        *s = (struct spread_desc){.topology_key = STR("topology.kubernetes.io/zone"), .max_skew = 1, .hard = true};
+        *s = (struct spread_desc){
+            .topology_key = STR("topology.kubernetes.io/zone"), .max_skew = 1, .hard = true};
         s->selector = selects(w, "tier", STR("t1"));
         d->spread.p = s;
         d->spread.n = 1;
@@ -219,7 +223,8 @@ static void op_namespace(struct world *w)
 static void op_pod(struct world *w)
 {
     struct err err;
-    struct pod_desc d = pod_of(w, below(w, N_PODS), below(w, 12), (int)below(w, N_NODES + 6) - 6, below(w, 60));
+    struct pod_desc d =
+        pod_of(w, below(w, N_PODS), below(w, 12), (int)below(w, N_NODES + 6) - 6, below(w, 60));
     add_terms(w, &d, below(w, 12));
     ok(cluster_upsert_pod(w->c, &d, NULL, &err), &err);
 }
@@ -381,7 +386,8 @@ static void test_new_settings_count_again(void **state)
     assert_true(cluster_hash(w->c) != before);
     bool found = false;
     for (uint32_t i = 0; i < w->c->n_fleets; i++) {
-        found = found || (str_is(sym_str(w->c->syms, w->c->fleets[i].name), "arena") && w->c->fleets[i].players >= 77);
+        found = found || (str_is(sym_str(w->c->syms, w->c->fleets[i].name), "arena") &&
+                          w->c->fleets[i].players >= 77);
     }
     assert_true(found);
     ok(cluster_set_settings(w->c, &w->settings, &err), &err);
@@ -401,7 +407,8 @@ static void test_short_memory_leaves_it_whole(void **state)
     for (uint64_t nth = 1; nth < 60; nth++) {
         arena_reset(&w->arena);
         struct node_desc n = node_of(w, 100 + (unsigned)nth, 3);
-        struct pod_desc d = pod_of(w, 3000 + (unsigned)nth, 100 + (unsigned)nth, (int)below(w, N_NODES), 1);
+        struct pod_desc d =
+            pod_of(w, 3000 + (unsigned)nth, 100 + (unsigned)nth, (int)below(w, N_NODES), 1);
         add_terms(w, &d, (unsigned)nth);
         node_ix node;
         mem_fail_at(nth, false);
@@ -440,7 +447,8 @@ static void test_known_class_allocates_nothing(void **state)
         struct arena *used = &scratch;
         ok(cluster_compile_pod(w->c, &d[i], used, &p, &err), &err);
 #if defined(__SANITIZE_ADDRESS__)
-        before = mem_thread_count(); /* under this sanitizer every piece of an arena is a block of the heap */
+        before =
+            mem_thread_count(); /* under this sanitizer every piece of an arena is a block of the heap */
 #endif
         assert_int_equal(p.cls.v, cls.v);
         ok(cluster_assume(w->c, &p, node, &pod, &err), &err);
@@ -469,7 +477,8 @@ static void test_assumed_pod_is_settled_by_the_watch(void **state)
     pod_ix pod, settled;
     ok(cluster_compile_pod(w->c, &waits, &w->arena, &p, &err), &err);
     ok(cluster_assume(w->c, &p, na, &pod, &err), &err);
-    ok(cluster_upsert_pod(w->c, &waits, &settled, &err), &err); /* not bound yet: the assumption goes on */
+    ok(cluster_upsert_pod(w->c, &waits, &settled, &err),
+       &err); /* not bound yet: the assumption goes on */
     assert_int_equal(settled.v, pod.v);
     assert_int_equal(w->c->n_pods[na.v], 1);
     assert_true(w->c->pod[pod.v].assumed);
@@ -495,10 +504,14 @@ static void test_assumed_pod_is_settled_by_the_watch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIFE(test_random_life_equals_recount),   LIFE(test_verify_sees_a_wrong_count),
-        LIFE(test_assume_then_forget_leaves_no_trace), LIFE(test_lift_then_unlift_leaves_no_trace),
-        LIFE(test_new_settings_count_again),     LIFE(test_short_memory_leaves_it_whole),
-        LIFE(test_known_class_allocates_nothing), LIFE(test_assumed_pod_is_settled_by_the_watch),
+        LIFE(test_random_life_equals_recount),
+        LIFE(test_verify_sees_a_wrong_count),
+        LIFE(test_assume_then_forget_leaves_no_trace),
+        LIFE(test_lift_then_unlift_leaves_no_trace),
+        LIFE(test_new_settings_count_again),
+        LIFE(test_short_memory_leaves_it_whole),
+        LIFE(test_known_class_allocates_nothing),
+        LIFE(test_assumed_pod_is_settled_by_the_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,8 +63,9 @@ static const struct {
     {"-1500m", -2, -1500},
 };
 
-static const char *const bad[] = {"",    "m",   "1mm", "1 ",   " 1",   "1K",  "1ki", "1KI", "abc", "--1", "1..2", "1.2.3", "e3",
-                                  "1e",  "1e+", "1ee", "1e1.5", "0x10", "Inf", "NaN", "1i",  "+",   ".",   "-.",  "1g",    "1Eii"};
+static const char *const bad[] = {"",    "m",    "1mm",   "1 ", " 1", "1K",  "1ki", "1KI",   "abc",
+                                  "--1", "1..2", "1.2.3", "e3", "1e", "1e+", "1ee", "1e1.5", "0x10",
+                                  "Inf", "NaN",  "1i",    "+",  ".",  "-.",  "1g",  "1Eii"};
 
 static void test_good(void **state)
 {
@@ -76,7 +77,8 @@ static void test_good(void **state)
             fail_msg("%s: %s", good[i].text, err.text);
         }
         if (quantity_units(q) != good[i].units || quantity_milli(q) != good[i].milli) {
-            fail_msg("%s: %lld units, %lld milli", good[i].text, (long long)quantity_units(q), (long long)quantity_milli(q));
+            fail_msg("%s: %lld units, %lld milli", good[i].text, (long long)quantity_units(q),
+                     (long long)quantity_milli(q));
         }
     }
 }

@@ -19,10 +19,14 @@ static struct quantity mem(int64_t mi)
     return (struct quantity){(i128)mi * MI * 1000000000};
 }
 
-#define CPU(m) ((struct qty_desc){{"cpu", 3}, cpu(m)})
+#define CPU(m)  ((struct qty_desc){{"cpu", 3}, cpu(m)})
 #define MEM(mi) ((struct qty_desc){STR("memory"), mem(mi)})
-#define LIST(...) \
-    (qty_list){(const struct qty_desc[]){__VA_ARGS__}, sizeof((const struct qty_desc[]){__VA_ARGS__}) / sizeof(struct qty_desc)}
+#define LIST(...)                                                                    \
+    (qty_list)                                                                       \
+    {                                                                                \
+        (const struct qty_desc[]){__VA_ARGS__},                                      \
+            sizeof((const struct qty_desc[]){__VA_ARGS__}) / sizeof(struct qty_desc) \
+    }
 
 static struct pod_requests ask(const struct pod_desc *d, bool on_node)
 {
@@ -49,17 +53,20 @@ static int64_t amount(struct pod_requests r, const char *name)
     return 0;
 }
 
-#define POD(...)                                                                       \
-    {                                                                                  \
-        .containers = {(const struct container_desc[]){__VA_ARGS__},                   \
-                       sizeof((const struct container_desc[]){__VA_ARGS__}) / sizeof(struct container_desc)} \
+#define POD(...)                                                                                 \
+    {                                                                                            \
+        .containers = {                                                                          \
+            (const struct container_desc[]){__VA_ARGS__},                                        \
+            sizeof((const struct container_desc[]){__VA_ARGS__}) / sizeof(struct container_desc) \
+        }                                                                                        \
     }
 
 static void test_regular_containers_add_up_and_round_once(void **state)
 {
     (void)state;
     struct qty_desc sliver = {STR("cpu"), {400000}}; /* 0.4m */
-    struct pod_desc d = POD({.requests = LIST(sliver, MEM(10))}, {.requests = LIST(sliver, MEM(20))});
+    struct pod_desc d =
+        POD({.requests = LIST(sliver, MEM(10))}, {.requests = LIST(sliver, MEM(20))});
     struct pod_requests r = ask(&d, false);
     assert_int_equal(amount(r, "cpu"), 1); /* 0.8m, not 1 + 1 */
     assert_int_equal(amount(r, "memory"), 30 * MI);
@@ -68,7 +75,8 @@ static void test_regular_containers_add_up_and_round_once(void **state)
 static void test_ordinary_init_counts_by_maximum(void **state)
 {
     (void)state;
-    struct pod_desc d = POD({.init = true, .requests = LIST(CPU(900), MEM(5))}, {.init = true, .requests = LIST(CPU(300))},
+    struct pod_desc d = POD({.init = true, .requests = LIST(CPU(900), MEM(5))},
+                            {.init = true, .requests = LIST(CPU(300))},
                             {.requests = LIST(CPU(200), MEM(50))}, {.requests = LIST(CPU(100))});
     struct pod_requests r = ask(&d, false);
     assert_int_equal(amount(r, "cpu"), 900);
@@ -81,18 +89,22 @@ static void test_sidecars_stand_beside_later_inits(void **state)
 {
     (void)state;
     /* init 500, sidecar 100, init 700 (with the sidecar: 800), regular 300 (+ sidecar: 400) */
-    struct pod_desc d = POD({.init = true, .requests = LIST(CPU(500))}, {.init = true, .sidecar = true, .requests = LIST(CPU(100))},
-                            {.init = true, .requests = LIST(CPU(700))}, {.requests = LIST(CPU(300))});
+    struct pod_desc d =
+        POD({.init = true, .requests = LIST(CPU(500))},
+            {.init = true, .sidecar = true, .requests = LIST(CPU(100))},
+            {.init = true, .requests = LIST(CPU(700))}, {.requests = LIST(CPU(300))});
     assert_int_equal(amount(ask(&d, false), "cpu"), 800);
     struct pod_desc late = POD({.init = true, .requests = LIST(CPU(750))},
-                               {.init = true, .sidecar = true, .requests = LIST(CPU(100))}, {.requests = LIST(CPU(300))});
+                               {.init = true, .sidecar = true, .requests = LIST(CPU(100))},
+                               {.requests = LIST(CPU(300))});
     assert_int_equal(amount(ask(&late, false), "cpu"), 750); /* the sidecar was not there yet */
 }
 
 static void test_overhead_comes_on_top(void **state)
 {
     (void)state;
-    struct pod_desc d = POD({.init = true, .requests = LIST(CPU(500))}, {.requests = LIST(CPU(300))});
+    struct pod_desc d =
+        POD({.init = true, .requests = LIST(CPU(500))}, {.requests = LIST(CPU(300))});
     d.overhead = LIST(CPU(50), MEM(7));
     struct pod_requests r = ask(&d, false);
     assert_int_equal(amount(r, "cpu"), 550);
@@ -111,7 +123,8 @@ static void test_pod_level_stands_in(void **state)
     assert_int_equal(amount(r, "cpu"), 250);          /* replaced, even by less */
     assert_int_equal(amount(r, "nvidia.com/gpu"), 2); /* only cpu, memory and hugepages are */
     assert_int_equal(r.nonzero_cpu_milli, 250);
-    assert_int_equal(r.nonzero_mem_bytes, 2 * 200 * MI); /* nobody names memory: the default of each container */
+    assert_int_equal(r.nonzero_mem_bytes,
+                     2 * 200 * MI); /* nobody names memory: the default of each container */
 }
 
 static void test_defaults_fill_only_what_is_missing(void **state)
@@ -130,14 +143,16 @@ static void test_untracked_names_are_left_out(void **state)
 {
     (void)state;
     struct quantity one = {1000000000};
-    const struct qty_desc names[] = {{STR("example.com/x"), one},  {STR("requests.example.com/x"), one}, {STR("bogus"), one},
-                                     {STR("hugepages-2Mi"), one},  {STR("attachable-volumes-csi"), one}, {STR("pods"), one},
-                                     {STR("ephemeral-storage"), one}, {STR("kubernetes.io/y"), one}};
+    const struct qty_desc names[] = {
+        {STR("example.com/x"), one},     {STR("requests.example.com/x"), one}, {STR("bogus"), one},
+        {STR("hugepages-2Mi"), one},     {STR("attachable-volumes-csi"), one}, {STR("pods"), one},
+        {STR("ephemeral-storage"), one}, {STR("kubernetes.io/y"), one}};
     struct container_desc k = {.requests = {names, SP_COUNTOF(names)}};
     struct pod_desc d = {.containers = {&k, 1}};
     struct pod_requests r = ask(&d, false);
     assert_int_equal(r.n, 5);
-    assert_int_equal(amount(r, "bogus") + amount(r, "requests.example.com/x") + amount(r, "pods"), 0);
+    assert_int_equal(amount(r, "bogus") + amount(r, "requests.example.com/x") + amount(r, "pods"),
+                     0);
 }
 
 static void test_resize_takes_the_largest_view(void **state)
@@ -151,7 +166,7 @@ static void test_resize_takes_the_largest_view(void **state)
                             {.requests = LIST(CPU(100))});
     assert_int_equal(amount(ask(&d, false), "cpu"), 300); /* not on a node: the spec alone */
     assert_int_equal(amount(ask(&d, true), "cpu"), 600);  /* allocated 500 + 100 */
-    d.resize_infeasible = true;                            /* the spec does not count where the node has refused it */
+    d.resize_infeasible = true; /* the spec does not count where the node has refused it */
     assert_int_equal(amount(ask(&d, true), "cpu"), 500);
     d.resize_infeasible = false;
     d.has_pod_status_resources = true;
@@ -160,7 +175,8 @@ static void test_resize_takes_the_largest_view(void **state)
     assert_int_equal(amount(ask(&d, true), "cpu"), 350);
     d.has_pod_requests = true;
     d.pod_requests = LIST(CPU(250));
-    assert_int_equal(amount(ask(&d, true), "cpu"), 350); /* max of spec, status and allocated of the pod */
+    assert_int_equal(amount(ask(&d, true), "cpu"),
+                     350); /* max of spec, status and allocated of the pod */
 }
 
 int main(void)
