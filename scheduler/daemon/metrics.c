@@ -266,7 +266,7 @@ static void put_metric(struct buf *out, enum metric m)
         struct series *s = &all[m][i];
         uint64_t count = atomic_load_explicit(&s->count, memory_order_relaxed);
         bool many = r->labels == VERB || r->labels == VERB_CODE || r->labels == REASON;
-        if (r->type != GAUGE && count == 0 && many && i > 0) {
+        if ((r->type != GAUGE && count == 0 && many && i > 0) || (r->labels == REASON && i == 0)) {
             continue; /* a label value that never happened is left out where there are many */
         }
         if (r->type == HISTOGRAM) {
