@@ -112,11 +112,11 @@ static int existing_add(struct policy_ctx *ctx, struct affinity_class *s, const 
     return r;
 }
 
-/* Equal terms of several classes share a carrier: one group is enough. */
-static bool existing_known(const struct affinity_class *s, const struct pod_term *t)
+/* Terms of one class share its carrier: one group per topology is enough for those that surely match. */
+static bool existing_known(const struct affinity_class *s, const struct pod_term *t, bool per_pod)
 {
-    for (uint32_t i = 0; i < s->n_existing; i++) {
-        if (s->existing[i].term->carrier == t->carrier && s->existing[i].term->topo.v == t->topo.v) {
+    for (uint32_t i = 0; i < s->n_existing && !per_pod; i++) {
+        if (!s->existing[i].per_pod && s->existing[i].term->carrier == t->carrier && s->existing[i].term->topo.v == t->topo.v) {
             return true;
         }
     }
@@ -134,7 +134,7 @@ static int existing_learn(struct policy_ctx *ctx, struct affinity_class *s, stru
             bool per_pod = names_sibling_key(c, &t->selector);
             bool may = term_reaches(c, t, ctx->cls->ns) &&
                        (per_pod || selector_matches(&t->selector, cluster_labels(c, ctx->cls->labels), c->syms));
-            int r = may && !existing_known(s, t) ? existing_add(ctx, s, t, per_pod, err) : 0;
+            int r = may && !existing_known(s, t, per_pod) ? existing_add(ctx, s, t, per_pod, err) : 0;
             if (r < 0) {
                 return r;
             }

@@ -20,6 +20,7 @@ struct wish_term { /* adds weight x (pods in the node's domain) */
     const struct pod_term *match; /* to be matched with the pod's own labels; NULL: always counts */
     topo_ix topo;
     int32_t weight;
+    bool other; /* of a pod that stands already, not of this one */
 };
 struct fixed_wishes { /* of a row */
     int32_t missing;  /* weight of preferred node affinity that is not granted */
@@ -34,8 +35,8 @@ struct wish_class {
     uint32_t seen_classes; /* whose terms were looked at */
     struct wish_term *terms;
     uint32_t n_terms, cap_terms;
-    int64_t own_weight, other_weight; /* sum of the pod's own, largest of the others' towards it */
-    struct wish_term *spread;         /* weight: maxSkew - 1 */
+    int64_t own_weight;       /* sum of the pod's own */
+    struct wish_term *spread; /* weight: maxSkew - 1 */
     uint32_t n_spread;
 };
 struct live_term {
@@ -188,31 +189,41 @@ static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct
             continue;
         }
         int32_t weight = fixed_weight ? fixed_weight : t->weight;
-        k->other_weight = weight > k->other_weight ? weight : k->other_weight;
+        uint32_t before = k->n_terms;
         int r = add_term(ctx, k, t->carrier, t->topo, sign * weight, own_labels ? t : NULL, err);
         if (r < 0) {
             return r;
+        }
+        for (uint32_t added = before; added < k->n_terms; added++) {
+            k->terms[added].other = true;
         }
     }
     return 0;
 }
 
-/* A class once made stays, so each is looked at once; classes that come later are found at the next decision. */
+static int add_class(struct policy_ctx *ctx, struct wish_class *k, const struct pod_class *o,
+                     struct err *err)
+{
+    int r = add_others(ctx, k, o->affinity_preferred, o->n_affinity_preferred, 1, 0, err);
+    r = r == 0 ? add_others(ctx, k, o->anti_preferred, o->n_anti_preferred, -1, 0, err) : r;
+    return r == 0 ? add_others(ctx, k, o->affinity_required, o->n_affinity_required, 1,
+                               HARD_AFFINITY_WEIGHT, err)
+                  : r;
+}
+
+/* A class once made stays, so each is looked at once; classes that come later are found at the next decision. When
+ * memory is short the class is left for the next time. */
 static int scan_classes(struct policy_ctx *ctx, struct wish_class *k, struct err *err)
 {
-    int r = 0;
-    for (; r == 0 && k->seen_classes < ctx->c->n_classes; k->seen_classes++) {
-        const struct pod_class *o = ctx->c->classes[k->seen_classes];
-        r = add_others(ctx, k, o->affinity_preferred, o->n_affinity_preferred, 1, 0, err);
-        if (r == 0) {
-            r = add_others(ctx, k, o->anti_preferred, o->n_anti_preferred, -1, 0, err);
-        }
-        if (r == 0) {
-            r = add_others(ctx, k, o->affinity_required, o->n_affinity_required, 1,
-                           HARD_AFFINITY_WEIGHT, err);
+    for (; k->seen_classes < ctx->c->n_classes; k->seen_classes++) {
+        uint32_t n_terms = k->n_terms;
+        int r = add_class(ctx, k, ctx->c->classes[k->seen_classes], err);
+        if (r < 0) {
+            k->n_terms = n_terms;
+            return r;
         }
     }
-    return r;
+    return 0;
 }
 
 static bool admits_affinity(const struct policy_ctx *ctx, node_ix node, const void *arg)
@@ -280,10 +291,12 @@ static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void 
 /* ---- one decision ---- */
 
 static int read_terms(struct policy_ctx *ctx, const struct wish_term *from, uint32_t n,
-                      struct live_term *to, uint32_t *ret_n)
+                      struct live_term *to, uint32_t *ret_n, int64_t *ret_other)
 {
     const struct cluster *c = ctx->c;
     *ret_n = 0;
+    *ret_other =
+        0; /* the largest of those whose pods really stand: a class without pods wishes nothing */
     for (uint32_t i = 0; i < n; i++) {
         struct group_view v;
         if (from[i].match && !selector_matches(&from[i].match->selector,
@@ -292,6 +305,10 @@ static int read_terms(struct policy_ctx *ctx, const struct wish_term *from, uint
         }
         if (group_read(ctx, from[i].group, &v) != 0) {
             return -1;
+        }
+        int64_t weight = from[i].weight < 0 ? -(int64_t)from[i].weight : from[i].weight;
+        if (from[i].other && v.total > 0 && weight > *ret_other) {
+            *ret_other = weight;
         }
         to[(*ret_n)++] = (struct live_term){c->topo[from[i].topo.v].of, v.sums, from[i].weight};
     }
@@ -315,18 +332,19 @@ static int wishes_prepare(struct policy_ctx *ctx, struct err *err)
     }
     st->k = k;
     st->raw = raw;
-    st->weight = k->own_weight + k->other_weight;
     st->terms = arena_alloc(ctx->scratch, (k->n_terms + 1) * sizeof *st->terms);
     st->spread = arena_alloc(ctx->scratch, (k->n_spread + 1) * sizeof *st->spread);
     st->spread_least = arena_calloc(ctx->scratch, k->n_spread + 1, sizeof *st->spread_least);
     st->spread_most = arena_calloc(ctx->scratch, k->n_spread + 1, sizeof *st->spread_most);
     uint32_t n_spread;
+    int64_t other = 0, ignored;
     if (!st->terms || !st->spread || !st->spread_least || !st->spread_most ||
         fixed_sync(ctx, k) != 0 ||
-        read_terms(ctx, k->terms, k->n_terms, st->terms, &st->n_terms) != 0 ||
-        read_terms(ctx, k->spread, k->n_spread, st->spread, &n_spread) != 0) {
+        read_terms(ctx, k->terms, k->n_terms, st->terms, &st->n_terms, &other) != 0 ||
+        read_terms(ctx, k->spread, k->n_spread, st->spread, &n_spread, &ignored) != 0) {
         return err_nomem(err);
     }
+    st->weight = k->own_weight + other;
     ctx->state = st;
     return 0;
 }
