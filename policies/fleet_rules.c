@@ -161,6 +161,11 @@ enum reason rule_capacity(const struct policy_ctx *ctx, node_ix node)
     return REASON_NONE;
 }
 
+bool rule_latency_over(const struct policy_ctx *ctx, const struct latency_value *v)
+{
+    return v->known && v->over_share > ctx->settings->latency.max_over_share + 1e-9;
+}
+
 void note_add(struct policy_term *t, const char *fmt, ...)
 {
     size_t n = strlen(t->note), cap = sizeof t->note;

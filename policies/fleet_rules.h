@@ -61,6 +61,8 @@ enum reason rule_pool(const struct policy_ctx *ctx,
 enum reason rule_region(const struct policy_ctx *ctx,
                         node_ix node); /* [node-pool] residency, disabled regions */
 enum reason rule_capacity(const struct policy_ctx *ctx, node_ix node); /* [spot] never, required */
+/* [latency] whether more of the demand is beyond the class's maximum than the settings allow; false while unknown. */
+bool rule_latency_over(const struct policy_ctx *ctx, const struct latency_value *v);
 
 /* Adds a piece to a term's note, "; " between pieces; what does not fit is left out. */
 void note_add(struct policy_term *t, const char *fmt, ...) SP_PRINTF(2, 3);

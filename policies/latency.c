@@ -10,7 +10,7 @@
 /* Above this share of demand without data the term is scaled down by what is known. */
 #define UNKNOWN_SHARE_MAX   0.2
 /* ... but never below this: an estimate by distance (a factor of 0.7 to 1.9 off, p10 to p90) is not nothing. */
-#define KNOWN_SHARE_MIN 0.5
+#define KNOWN_SHARE_MIN     0.5
 /* In stage 3 the best available place is taken, whatever it costs otherwise: each millisecond beyond it. */
 #define RELAXED_NANO_PER_MS (OUT_OF_REACH_NANO / 1000)
 
@@ -65,7 +65,7 @@ static int judge_places(struct policy_ctx *ctx, struct latency_class_state *k)
             if (place.v != 0) {
                 latency_judge(c, ctx->game->demand, place, ctx->game->latency, &e->v);
             }
-            e->over = e->v.known && e->v.over_share > ctx->settings->latency.max_over_share + 1e-9;
+            e->over = rule_latency_over(ctx, &e->v);
         }
     }
     return 0;

@@ -13,18 +13,27 @@
 
 struct zone_row { /* what one node adds to its zone */
     uint32_t dom; /* 0: does not count */
+    bool far;     /* too many players are beyond the latency limit here */
     int64_t slots;
 };
+struct zone_sums {   /* by zone */
+    uint32_t *nodes; /* usable nodes */
+    int64_t *slots;  /* servers of this class that they would take when empty */
+    uint32_t cap_nodes, cap_slots;
+    uint64_t total; /* nodes */
+};
+enum reach { REACH_ANY = 0, REACH_NEAR, REACH_N };
 struct zone_class {
     struct arena *arena;
     struct row_watch watch;
     struct zone_row *rows;
-    uint32_t cap_rows, cap_nodes, cap_slots;
-    uint32_t *nodes; /* usable nodes by zone */
-    int64_t *slots;  /* servers of this class that they would take when empty */
+    struct zone_sums sums[REACH_N]; /* all usable nodes; those within the latency limit */
+    uint8_t *place_far;             /* by place: 0 not judged, 1 near, 2 far */
+    uint32_t cap_rows, cap_places;
 };
 struct zone_state {
     const struct fleet_row *fleet;
+    const struct zone_sums *usable; /* within the limit, unless no zone is */
     topo_ix topo;
     uint32_t n_domains, n_zones; /* n_zones: zones with usable nodes */
     bool hard;
@@ -53,22 +62,44 @@ static bool zone_admits(const struct policy_ctx *ctx, node_ix node)
            rule_capacity(ctx, node) == REASON_NONE;
 }
 
+/* Zones where the latency policy refuses the fleet must not hold the others back. */
+static bool place_far(const struct policy_ctx *ctx, struct zone_class *k, node_ix node)
+{
+    place_ix place = latency_place(ctx->c, node);
+    if (place.v >= k->cap_places || place.v == 0 || ctx->game->demand.n == 0 ||
+        !ctx->game->latency->judged) {
+        return false;
+    }
+    if (k->place_far[place.v] == 0) {
+        struct latency_value v;
+        latency_judge(ctx->c, ctx->game->demand, place, ctx->game->latency, &v);
+        k->place_far[place.v] = rule_latency_over(ctx, &v) ? 2 : 1;
+    }
+    return k->place_far[place.v] == 2;
+}
+
+static void zone_add(struct zone_class *k, const struct zone_row *r, int sign)
+{
+    for (int i = 0; r->dom && i < (r->far ? REACH_NEAR : REACH_N); i++) {
+        k->sums[i].nodes[r->dom] += (uint32_t)sign; /* wraps for -1, as it should */
+        k->sums[i].slots[r->dom] += r->slots * sign;
+        k->sums[i].total += (uint64_t)(int64_t)sign;
+    }
+}
+
 static void zone_touch(const struct policy_ctx *ctx, struct zone_class *k, topo_ix topo,
                        uint32_t row)
 {
     struct zone_row *r = &k->rows[row];
-    if (r->dom) {
-        k->nodes[r->dom]--;
-        k->slots[r->dom] -= r->slots;
-    }
-    *r = (struct zone_row){0};
     node_ix node = {row};
+    zone_add(k, r, -1);
+    *r = (struct zone_row){0};
     if (zone_admits(ctx, node)) {
         int64_t slots = node_slots(ctx, node, true);
         if (slots > 0) {
-            *r = (struct zone_row){cluster_domain(ctx->c, topo, node).v, slots};
-            k->nodes[r->dom]++;
-            k->slots[r->dom] += slots;
+            *r = (struct zone_row){cluster_domain(ctx->c, topo, node).v, place_far(ctx, k, node),
+                                   slots};
+            zone_add(k, r, 1);
         }
     }
 }
@@ -77,12 +108,17 @@ static int zone_sync(const struct policy_ctx *ctx, struct zone_class *k, topo_ix
                      uint32_t n_domains)
 {
     const struct cluster *c = ctx->c;
-    if (row_array_grow(k->arena, &k->rows, &k->cap_rows, c->n_rows, sizeof *k->rows) ||
-        row_array_grow(k->arena, &k->nodes, &k->cap_nodes, n_domains, sizeof *k->nodes) ||
-        row_array_grow(k->arena, &k->slots, &k->cap_slots, n_domains, sizeof *k->slots)) {
-        return -1;
+    uint32_t row, places = latency_n_places(c) + 1;
+    int r = row_array_grow(k->arena, &k->rows, &k->cap_rows, c->n_rows, sizeof *k->rows);
+    r |= row_array_grow(k->arena, &k->place_far, &k->cap_places, places, sizeof *k->place_far);
+    for (int i = 0; i < REACH_N; i++) {
+        struct zone_sums *s = &k->sums[i];
+        r |= row_array_grow(k->arena, &s->nodes, &s->cap_nodes, n_domains, sizeof *s->nodes);
+        r |= row_array_grow(k->arena, &s->slots, &s->cap_slots, n_domains, sizeof *s->slots);
     }
-    uint32_t row;
+    if (r != 0) {
+        return r;
+    }
     if (row_watch_open(c, &k->watch)) {
         for (row = 0; row < c->n_rows; row++) {
             zone_touch(ctx, k, topo, row);
@@ -122,13 +158,12 @@ static bool over_cap(const struct policy_ctx *ctx, const struct zone_state *st, 
     return share < 1 && after > own && !within_share(after, share, total);
 }
 
-static int64_t least_servers(const struct policy_ctx *ctx, const struct zone_class *k,
-                             const struct zone_state *st)
+static int64_t least_servers(const struct policy_ctx *ctx, const struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
     int64_t least = INT64_MAX;
     for (uint32_t d = 1; d < st->n_domains; d++) {
-        if (k->nodes[d] > 0) {
+        if (st->usable->nodes[d] > 0) {
             int64_t servers = at_i64(f->dom_servers, f->dom_cap, d);
             least = servers < least ? servers : least;
         }
@@ -138,12 +173,11 @@ static int64_t least_servers(const struct policy_ctx *ctx, const struct zone_cla
     return few || least == INT64_MAX ? 0 : least;
 }
 
-static void judge_zones(const struct policy_ctx *ctx, const struct zone_class *k,
-                        struct zone_state *st)
+static void judge_zones(const struct policy_ctx *ctx, struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
     int32_t skew = ctx->game->settings->zone_spread.max_skew;
-    int64_t least = least_servers(ctx, k, st);
+    int64_t least = least_servers(ctx, st);
     st->hard = skew > 0 || ctx->game->settings->zone_spread.max_player_share < 1;
     st->refusal[0] = st->hard ? REASON_ZONE_UNKNOWN : REASON_NONE;
     for (uint32_t d = 1; d < st->n_domains; d++) {
@@ -156,16 +190,15 @@ static void judge_zones(const struct policy_ctx *ctx, const struct zone_class *k
 }
 
 /* Target share in proportion to the servers that the zone's healthy nodes would take. */
-static void price_zones(const struct policy_ctx *ctx, const struct zone_class *k,
-                        struct zone_state *st)
+static void price_zones(const struct policy_ctx *ctx, struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
     double slots = 0, rate = (double)ctx->settings->rates.zone_player;
     int64_t own = ctx->pod->players, worst = 0;
     st->total = own;
     for (uint32_t d = 1; d < st->n_domains; d++) {
-        if (k->nodes[d] > 0) {
-            slots += (double)k->slots[d];
+        if (st->usable->nodes[d] > 0) {
+            slots += (double)st->usable->slots[d];
             st->total += at_i64(f->dom_players, f->dom_cap, d);
         }
     }
@@ -174,11 +207,11 @@ static void price_zones(const struct policy_ctx *ctx, const struct zone_class *k
     }
     for (uint32_t d = 1; d < st->n_domains; d++) {
         int64_t after = at_i64(f->dom_players, f->dom_cap, d) + own;
-        st->target[d] = slots > 0 ? (double)st->total * (double)k->slots[d] / slots : 0;
+        st->target[d] = slots > 0 ? (double)st->total * (double)st->usable->slots[d] / slots : 0;
         double excess = (double)after - st->target[d], slack = SLACK_SHARE * st->target[d];
         slack = slack > (double)own ? slack : (double)own;
         st->cost[d] = excess > slack ? cost_clamp(excess * rate) : 0;
-        worst = k->nodes[d] > 0 && st->cost[d] > worst ? st->cost[d] : worst;
+        worst = st->usable->nodes[d] > 0 && st->cost[d] > worst ? st->cost[d] : worst;
     }
     st->cost[0] = worst; /* a node without a zone is never better than a node with one */
 }
@@ -228,6 +261,7 @@ static int zone_prepare(struct policy_ctx *ctx, struct err *err)
     st->fleet = fleet;
     st->topo = fleet->spread_topo;
     st->n_domains = n;
+    st->usable = &k->sums[k->sums[REACH_NEAR].total > 0 ? REACH_NEAR : REACH_ANY];
     st->refusal = arena_calloc(ctx->scratch, n, sizeof *st->refusal);
     st->cost = arena_calloc(ctx->scratch, n, sizeof *st->cost);
     st->target = arena_calloc(ctx->scratch, n, sizeof *st->target);
@@ -235,10 +269,10 @@ static int zone_prepare(struct policy_ctx *ctx, struct err *err)
         return err_nomem(err);
     }
     for (uint32_t d = 1; d < n; d++) {
-        st->n_zones += k->nodes[d] > 0;
+        st->n_zones += st->usable->nodes[d] > 0;
     }
-    judge_zones(ctx, k, st);
-    price_zones(ctx, k, st);
+    judge_zones(ctx, st);
+    price_zones(ctx, st);
     ctx->state = st;
     return judge_regions(ctx, st, err);
 }

@@ -46,7 +46,7 @@ void world_open(struct world *w)
 {
     struct err err = ERR_NONE;
     *w = (struct world){.waited_ms = -1, .judge = JUDGE_ALL};
-    arena_init(&w->arena, (size_t)64 << 20);
+    arena_init(&w->arena, (size_t)1 << 30);
     must(settings_default(&w->s, &err), &err);
 }
 
@@ -59,6 +59,7 @@ void world_start(struct world *w)
 void world_close(struct world *w)
 {
     struct err err = ERR_NONE;
+    engine_free(w->e);
     if (w->c) {
         must(cluster_verify(w->c, &err), &err);
         cluster_free(w->c);
@@ -103,7 +104,8 @@ node_ix world_node(struct world *w, struct node_spec n)
     struct err err = ERR_NONE;
     struct qty_desc *q = piece(w, 4, sizeof *q);
     struct condition_desc *ready = piece(w, 1, sizeof *ready);
-    struct node_desc d = {.meta = {.name = str_c(n.name), .labels = pairs(w, n.labels)}, .unschedulable = n.cordoned};
+    struct node_desc d = {.meta = {.name = str_c(n.name), .labels = pairs(w, n.labels)},
+                          .unschedulable = n.cordoned};
     q[0] = (struct qty_desc){STR("cpu"), {units(n.cpu_milli ? n.cpu_milli : 8000).nano / 1000}};
     q[1] = (struct qty_desc){STR("memory"), units((n.mem_gib ? n.mem_gib : 32) << 30)};
     q[2] = (struct qty_desc){STR("pods"), units(110)};
@@ -169,12 +171,13 @@ static struct pod_desc describe(struct world *w, const struct pod_spec *p)
     struct port_desc *port = piece(w, 1, sizeof *port);
     struct owner_desc *owner = piece(w, 1, sizeof *owner);
     bool agones = p->owner && strcmp(p->owner, "GameServer") == 0;
-    struct pod_desc d = {.meta = {.ns = STR("default"), .name = str_c(p->name ? p->name : "asked")}};
+    struct pod_desc d = {
+        .meta = {.ns = STR("default"), .name = str_c(p->name ? p->name : "asked")}};
     d.meta.uid = d.meta.name;
     d.meta.labels = pairs(w, p->labels);
     d.meta.annotations = pairs(w, p->annotations);
-    *owner = (struct owner_desc){agones ? STR("agones.dev/v1") : STR("apps/v1"), str_c(p->owner), STR("owner"),
-                                 STR("owner-uid"), true};
+    *owner = (struct owner_desc){agones ? STR("agones.dev/v1") : STR("apps/v1"), str_c(p->owner),
+                                 STR("owner"), STR("owner-uid"), true};
     d.meta.owners = (owner_list){owner, p->owner ? 1 : 0};
     d.node_name = str_c(p->node);
     d.phase = p->node ? PHASE_RUNNING : PHASE_PENDING;
@@ -183,7 +186,8 @@ static struct pod_desc describe(struct world *w, const struct pod_spec *p)
     q[0] = (struct qty_desc){STR("cpu"), {units(p->cpu_milli ? p->cpu_milli : 1000).nano / 1000}};
     q[1] = (struct qty_desc){STR("memory"), units((p->mem_gib ? p->mem_gib : 1) << 30)};
     q[2] = (struct qty_desc){str_c(p->gpu_res ? p->gpu_res : "nvidia.com/gpu"), units(p->gpus)};
-    *k = (struct container_desc){.name = STR("main"), .image = str_c(p->image ? p->image : "game:1")};
+    *k = (struct container_desc){.name = STR("main"),
+                                 .image = str_c(p->image ? p->image : "game:1")};
     k->requests = (qty_list){q, p->gpus || p->zero_gpu ? 3 : 2};
     *port = (struct port_desc){STR(""), p->udp ? STR("UDP") : STR("TCP"), p->host_port, 7000};
     k->ports.p = port;
@@ -203,39 +207,56 @@ pod_ix world_pod(struct world *w, struct pod_spec p)
     return ix;
 }
 
-void world_use(struct world *w, const struct policy *a, const struct policy *b, const struct policy *c)
+void world_use(struct world *w, const struct policy *a, const struct policy *b,
+               const struct policy *c)
 {
     w->policies[0] = a;
     w->policies[1] = b;
     w->policies[2] = c;
     w->n_policies = c ? 3 : b ? 2 : 1;
+    engine_free(w->e);
+    w->e = NULL;
 }
 
-/* A decision made both ways; the engine stays open in *ret_engine for who wants to look. */
-static struct decision decide(struct world *w, const struct pod_spec *p, struct pod_req *req, struct preset *preset,
-                              struct preset_item *items, struct engine **ret_engine)
+static void open_engine(struct world *w)
+{
+    struct err err = ERR_NONE;
+    for (uint32_t i = 0; i < w->n_policies; i++) {
+        w->items[i] = (struct preset_item){w->policies[i], w->policies[i]->filter ? 0 : 1};
+    }
+    w->preset = (struct preset){
+        .name = "test", .rule = w->rule, .items = w->items, .n_items = w->n_policies};
+    must(engine_new(&w->e, w->c, w->named ? w->named : &w->preset, &err), &err);
+}
+
+/* A decision made both ways, each node alike. */
+static struct decision decide(struct world *w, const struct pod_spec *p, struct pod_req *req)
 {
     struct err err = ERR_NONE;
     struct pod_desc desc = describe(w, p);
     must(cluster_compile_pod(w->c, &desc, &w->arena, req, &err), &err);
-    for (uint32_t i = 0; i < w->n_policies; i++) {
-        items[i] = (struct preset_item){w->policies[i], 1};
+    if (!w->e) {
+        open_engine(w);
     }
-    *preset = (struct preset){.name = "test", .rule = RULE_COST, .items = items, .n_items = w->n_policies};
-    must(engine_new(ret_engine, w->c, preset, &err), &err);
     struct ask ask = {.pod = req,
                       .judge = w->judge,
                       .has_time = w->has_time,
                       .now_ms = w->now_ms,
                       .waited_ms = w->waited_ms};
     struct decision kept, plain;
-    must(engine_decide(*ret_engine, &ask, &kept, &err), &err);
+    must(engine_decide(w->e, &ask, &kept, &err), &err);
     node_ix chosen = kept.chosen;
-    int64_t total = kept.best.total;
-    must(engine_decide_plain(*ret_engine, &ask, &plain, &err), &err);
+    uint32_t n = kept.n_feasible;
+    struct ranked *all = piece(w, n + 1, sizeof *all);
+    memcpy(all, kept.feasible, n * sizeof *all);
+    must(engine_decide_plain(w->e, &ask, &plain, &err), &err);
     assert_int_equal(chosen.v, plain.chosen.v);
-    if (chosen.v != IX_NONE) {
-        assert_int_equal(total, plain.best.total);
+    assert_int_equal(n, plain.n_feasible);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(all[i].node.v, plain.feasible[i].node.v);
+        assert_int_equal(all[i].total, plain.feasible[i].total);
+        assert_int_equal(all[i].stage, plain.feasible[i].stage);
+        assert_int_equal(all[i].rank, plain.feasible[i].rank);
     }
     return plain;
 }
@@ -243,24 +264,16 @@ static struct decision decide(struct world *w, const struct pod_spec *p, struct 
 const char *world_choose(struct world *w, struct pod_spec p)
 {
     struct pod_req req;
-    struct preset preset;
-    struct preset_item items[8];
-    struct engine *e;
-    struct decision d = decide(w, &p, &req, &preset, items, &e);
-    engine_free(e);
+    struct decision d = decide(w, &p, &req);
     return d.chosen.v == IX_NONE ? "" : sym_str(w->c->syms, w->c->facts[d.chosen.v].name).p;
 }
 
 const char *world_place(struct world *w, struct pod_spec p)
 {
     struct pod_req req;
-    struct preset preset;
-    struct preset_item items[8];
-    struct engine *e;
     struct err err = ERR_NONE;
     pod_ix ix;
-    struct decision d = decide(w, &p, &req, &preset, items, &e);
-    engine_free(e);
+    struct decision d = decide(w, &p, &req);
     if (d.chosen.v == IX_NONE) {
         return "";
     }
@@ -268,13 +281,11 @@ const char *world_place(struct world *w, struct pod_spec p)
     return sym_str(w->c->syms, w->c->facts[d.chosen.v].name).p;
 }
 
-static bool look(struct world *w, const struct pod_spec *p, const char *name, struct verdict *v, struct ranked *r)
+static bool look(struct world *w, const struct pod_spec *p, const char *name, struct verdict *v,
+                 struct ranked *r)
 {
     struct pod_req req;
-    struct preset preset;
-    struct preset_item items[8];
-    struct engine *e;
-    struct decision d = decide(w, p, &req, &preset, items, &e);
+    struct decision d = decide(w, p, &req);
     node_ix node = cluster_find_node(w->c, str_c(name));
     bool passed = false;
     assert_int_not_equal(node.v, IX_NONE);
@@ -290,7 +301,6 @@ static bool look(struct world *w, const struct pod_spec *p, const char *name, st
             passed = true;
         }
     }
-    engine_free(e);
     return passed;
 }
 
@@ -376,7 +386,8 @@ void world_explain(struct world *w, struct pod_spec p, const char *node)
     arena_done(&arena);
 }
 
-static void constant_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *cost)
+static void constant_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                          int64_t *cost)
 {
     (void)ctx;
     (void)nodes;

@@ -19,11 +19,16 @@ struct world {
     bool has_time;
     int64_t now_ms, waited_ms;
     enum judge judge;
+    enum rule rule; /* RULE_SCORE gives a policy that scores weight 1, one that only filters 0 */
     struct policy_term term; /* of the last world_explain */
+    struct engine *e;        /* kept from decision to decision until world_use */
+    struct preset preset;
+    struct preset_item items[8];
+    const struct preset *named; /* decides instead of `policies` where it is set */
 };
 struct node_spec {
-    const char *name, *labels; /* "key=value;key=value" */
-    const char *taints;        /* "key=value:NoSchedule;…" */
+    const char *name, *labels;        /* "key=value;key=value" */
+    const char *taints;               /* "key=value:NoSchedule;…" */
     int64_t cpu_milli, mem_gib, gpus; /* 0: 8000, 32, none */
     const char *gpu_res;              /* NULL: nvidia.com/gpu */
     const char *image;
@@ -32,16 +37,16 @@ struct node_spec {
 };
 struct pod_spec {
     const char *name, *labels, *annotations;
-    const char *node; /* bound there */
+    const char *node;                 /* bound there */
     int64_t cpu_milli, mem_gib, gpus; /* 0: 1000, 1, none */
     const char *gpu_res, *image;
     const char *owner; /* kind of the controller; NULL: none */
     int32_t host_port;
     bool udp;
     int64_t start_ms;
-    bool zero_gpu; /* writes the GPU resource with 0 */
-    const char *prefer_node; /* "key=value": preferred node affinity */
-    int32_t prefer_weight;   /* 0: 100 */
+    bool zero_gpu;            /* writes the GPU resource with 0 */
+    const char *prefer_node;  /* "key=value": preferred node affinity */
+    int32_t prefer_weight;    /* 0: 100 */
     const char *near, *apart; /* "key=value" of pods: preferred (anti-)affinity by `topo` */
     const char *topo;         /* NULL: kubernetes.io/hostname */
     const char *spread;       /* "key=value": ScheduleAnyway by topo */
@@ -50,16 +55,19 @@ struct pod_spec {
 void world_open(struct world *w);
 void world_start(struct world *w);
 void world_close(struct world *w);
-struct fleet_settings *world_fleet(struct world *w, const char *name); /* adds one like the defaults */
+struct fleet_settings *world_fleet(struct world *w,
+                                   const char *name); /* adds one like the defaults */
 node_ix world_node(struct world *w, struct node_spec n);
 pod_ix world_pod(struct world *w, struct pod_spec p); /* stands on p.node, or waits */
-void world_use(struct world *w, const struct policy *a, const struct policy *b, const struct policy *c);
+void world_use(struct world *w, const struct policy *a, const struct policy *b,
+               const struct policy *c);
 
 /* The name of the chosen node, "" when none fits. The string lives as long as the world. */
 const char *world_choose(struct world *w, struct pod_spec p);
 /* What the preset says of one node: the reason, the total, the stage. */
 enum reason world_reason(struct world *w, struct pod_spec p, const char *node);
-int64_t world_cost(struct world *w, struct pod_spec p, const char *node); /* fails when the node is refused */
+int64_t world_cost(struct world *w, struct pod_spec p,
+                   const char *node); /* fails when the node is refused */
 int world_stage(struct world *w, struct pod_spec p, const char *node);
 /* Decides, and reserves the pod on the chosen node; its name. */
 const char *world_place(struct world *w, struct pod_spec p);

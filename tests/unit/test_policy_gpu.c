@@ -37,7 +37,7 @@ static void test_policy_gpu_filters(void **state)
     f->gpu.min_compute_major = 8;
     world_start(&w);
 #define A100 "nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB"
-#define BIG ";nvidia.com/gpu.memory=40960;nvidia.com/gpu.compute.major=8"
+#define BIG  ";nvidia.com/gpu.memory=40960;nvidia.com/gpu.compute.major=8"
     gpus(&w, "good", A100 BIG, 1);
     gpus(&w, "t4", "nvidia.com/gpu.product=Tesla-T4" BIG, 1);
     gpus(&w, "unknown", NULL, 1);
@@ -97,10 +97,12 @@ static void test_policy_gpu_keeps_cpu_pods_off(void **state)
     world_start(&w);
     gpus(&w, "a-gpu", NULL, 1);
     world_node(&w, (struct node_spec){.name = "b-cpu", .cpu_milli = 64000, .mem_gib = 512});
-    struct pod_spec cpu = {.annotations = ARENA ";spawnpoint.dev/session-length=9000h", .zero_gpu = true};
+    struct pod_spec cpu = {.annotations = ARENA ";spawnpoint.dev/session-length=9000h",
+                           .zero_gpu = true};
     world_pod(&w, (struct pod_spec){.name = "x", .node = "a-gpu", .annotations = ARENA});
     world_use(&w, &policy_gpu, &policy_packing, NULL);
-    assert_string_equal(world_choose(&w, cpu), "b-cpu"); /* though opening that node costs a month */
+    assert_string_equal(world_choose(&w, cpu),
+                        "b-cpu"); /* though opening that node costs a month */
     world_explain(&w, cpu, "a-gpu");
     assert_non_null(strstr(w.term.note, "only if nothing else fits"));
     cluster_remove_node(w.c, STR("b-cpu"));
@@ -118,7 +120,9 @@ static void test_policy_gpu_stranding_by_cpu(void **state)
     world_node(&w, (struct node_spec){.name = "a-tight", .gpus = 2, .cpu_milli = 4000});
     world_node(&w, (struct node_spec){.name = "b-roomy", .gpus = 2, .cpu_milli = 16000});
     world_node(&w, (struct node_spec){.name = "c-busy", .gpus = 1, .cpu_milli = 16000});
-    world_pod(&w, (struct pod_spec){.name = "g", .node = "c-busy", .gpus = 1, .cpu_milli = 2000, .annotations = ARENA});
+    world_pod(
+        &w, (struct pod_spec){
+                .name = "g", .node = "c-busy", .gpus = 1, .cpu_milli = 2000, .annotations = ARENA});
     struct pod_spec cpu = {.annotations = ARENA, .cpu_milli = 3000};
     assert_string_equal(world_choose(&w, cpu), "b-roomy");
     int64_t more = world_cost(&w, cpu, "a-tight") - world_cost(&w, cpu, "b-roomy");
@@ -132,8 +136,10 @@ static void test_policy_gpu_mig_counts_sevenths(void **state)
     struct world w;
     open_arena(&w);
     world_start(&w);
-    world_node(&w, (struct node_spec){.name = "cut", .gpus = 3, .gpu_res = "nvidia.com/mig-2g.10gb"});
-    struct pod_spec mig = {.annotations = ARENA, .gpus = 2, .gpu_res = "nvidia.com/mig-2g.10gb", .cpu_milli = 100};
+    world_node(&w,
+               (struct node_spec){.name = "cut", .gpus = 3, .gpu_res = "nvidia.com/mig-2g.10gb"});
+    struct pod_spec mig = {
+        .annotations = ARENA, .gpus = 2, .gpu_res = "nvidia.com/mig-2g.10gb", .cpu_milli = 100};
     world_explain(&w, mig, "cut");
     assert_true(w.term.value == 285); /* one slice of two sevenths is left, too small for two */
     world_close(&w);

@@ -7,17 +7,19 @@
 
 extern const struct policy policy_latency;
 
-#define ZONE "topology.kubernetes.io/zone="
+#define ZONE  "topology.kubernetes.io/zone="
 #define ARENA "spawnpoint.dev/fleet=arena"
 
 static const struct pod_spec arena = {.annotations = ARENA};
 
 /* even: everyone at 50. lame: 85 % at 20, 15 % at 140 (mean 38, p90 140). best: p90 30. near: 34. far: p90 130. */
 static struct latency_row rows[] = {
-    {STR("X1"), STR("even"), 50, 0}, {STR("X2"), STR("even"), 50, 0},  {STR("X1"), STR("lame"), 20, 0},
-    {STR("X2"), STR("lame"), 140, 0}, {STR("X1"), STR("best"), 20, 0}, {STR("X2"), STR("best"), 30, 0},
-    {STR("X1"), STR("near"), 20, 0}, {STR("X2"), STR("near"), 34, 0},  {STR("X1"), STR("far"), 70, 0},
-    {STR("X2"), STR("far"), 130, 0}, {STR("X1"), STR("over"), 160, 0}, {STR("X2"), STR("over"), 165, 0},
+    {STR("X1"), STR("even"), 50, 0},   {STR("X2"), STR("even"), 50, 0},
+    {STR("X1"), STR("lame"), 20, 0},   {STR("X2"), STR("lame"), 140, 0},
+    {STR("X1"), STR("best"), 20, 0},   {STR("X2"), STR("best"), 30, 0},
+    {STR("X1"), STR("near"), 20, 0},   {STR("X2"), STR("near"), 34, 0},
+    {STR("X1"), STR("far"), 70, 0},    {STR("X2"), STR("far"), 130, 0},
+    {STR("X1"), STR("over"), 160, 0},  {STR("X2"), STR("over"), 165, 0},
     {STR("X1"), STR("worse"), 300, 0}, {STR("X2"), STR("worse"), 300, 0},
 };
 static struct demand_share demand[] = {{STR("X1"), 0.85}, {STR("X2"), 0.15}};
@@ -56,9 +58,10 @@ static void test_policy_latency_stages_and_cost(void **state)
     assert_int_equal(world_stage(&w, arena, "e"), 0);
     assert_int_equal(world_stage(&w, arena, "f"), 2);
     /* 10 players, one hour, 20000 nano per player and ms; fairness a tenth of p90 - p10 */
-    assert_int_equal(world_cost(&w, arena, "b"), 200000);             /* 0 + 0.1 x (30 - 20) */
-    assert_int_equal(world_cost(&w, arena, "e"), 0);                  /* within good, all alike */
-    assert_int_equal(world_cost(&w, arena, "f"), (70 + 6) * 200000);  /* 130 - 60, 0.1 x (130 - 70) */
+    assert_int_equal(world_cost(&w, arena, "b"), 200000); /* 0 + 0.1 x (30 - 20) */
+    assert_int_equal(world_cost(&w, arena, "e"), 0);      /* within good, all alike */
+    assert_int_equal(world_cost(&w, arena, "f"),
+                     (70 + 6) * 200000); /* 130 - 60, 0.1 x (130 - 70) */
     world_explain(&w, arena, "f");
     assert_true(w.term.value == 130);
     assert_string_equal(w.term.unit, "ms");
@@ -101,7 +104,8 @@ static void test_policy_latency_cutoff_and_relaxing(void **state)
     w.waited_ms = 119999;
     assert_string_equal(world_choose(&w, arena), "");
     w.waited_ms = 120000;
-    assert_string_equal(world_choose(&w, arena), "b-over"); /* the best available, not the smaller name */
+    assert_string_equal(world_choose(&w, arena),
+                        "b-over"); /* the best available, not the smaller name */
     assert_int_equal(world_stage(&w, arena, "b-over"), 3);
     world_explain(&w, arena, "b-over");
     assert_non_null(strstr(w.term.note, "relaxed"));
@@ -115,7 +119,8 @@ static void test_policy_latency_over_share_is_a_share_of_players(void **state)
 {
     (void)state;
     struct world w;
-    static struct latency_row tail[] = {{STR("X1"), STR("z"), 20, 0}, {STR("X2"), STR("z"), 400, 0}};
+    static struct latency_row tail[] = {{STR("X1"), STR("z"), 20, 0},
+                                        {STR("X2"), STR("z"), 400, 0}};
     static struct demand_share few[] = {{STR("X1"), 0.95}, {STR("X2"), 0.05}};
     struct fleet_settings *f = open_arena(&w);
     w.s.latency.rows.p = tail;
@@ -159,7 +164,8 @@ static void test_policy_latency_says_when_it_has_nothing_to_say(void **state)
     assert_non_null(strstr(w.term.note, "no demand known"));
     world_explain(&w, (struct pod_spec){.name = "web"}, "b");
     assert_string_equal(w.term.note, "skipped");
-    world_explain(&w, (struct pod_spec){.annotations = ARENA ";spawnpoint.dev/latency-class=none"}, "b");
+    world_explain(&w, (struct pod_spec){.annotations = ARENA ";spawnpoint.dev/latency-class=none"},
+                  "b");
     assert_string_equal(w.term.note, "skipped");
     world_close(&w);
 }

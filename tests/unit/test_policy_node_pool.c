@@ -8,11 +8,13 @@
 extern const struct policy policy_node_pool;
 
 #define ARENA "spawnpoint.dev/fleet=arena"
-#define WISH 10000000 /* one soft wish: 0.01 */
+#define WISH  10000000 /* one soft wish: 0.01 */
 
-static const struct pod_spec arena = {.annotations = ARENA}, web = {.name = "web", .owner = "ReplicaSet"},
+static const struct pod_spec arena = {.annotations = ARENA},
+                             web = {.name = "web", .owner = "ReplicaSet"},
                              agent = {.name = "agent", .owner = "DaemonSet"};
-static const struct kv_desc is_metal = {STR("pool"), STR("metal")}, is_spot = {STR("pool"), STR("spot")};
+static const struct kv_desc is_metal = {STR("pool"), STR("metal")},
+                            is_spot = {STR("pool"), STR("spot")};
 static struct pool_settings pools[2];
 static struct str order[] = {STR("metal"), STR("spot")}, arena_only[] = {STR("arena")};
 
@@ -72,9 +74,11 @@ static void test_policy_node_pool_leaving_nodes(void **state)
     /* half an hour: 0.5 x 4 and 0.5 x 1 wishes, and the candidate's taint does not count twice */
     assert_int_equal(world_cost(&w, arena, "soon"), 2 * WISH);
     assert_int_equal(world_cost(&w, arena, "tainted"), WISH / 2);
-    struct pod_spec four_hours = {.name = "l", .annotations = ARENA ";spawnpoint.dev/session-length=4h"};
+    struct pod_spec four_hours = {.name = "l",
+                                  .annotations = ARENA ";spawnpoint.dev/session-length=4h"};
     assert_int_equal(world_cost(&w, four_hours, "soon"), 16 * WISH);
-    struct pod_spec minute = {.name = "m", .annotations = ARENA ";spawnpoint.dev/session-length=1m"};
+    struct pod_spec minute = {.name = "m",
+                              .annotations = ARENA ";spawnpoint.dev/session-length=1m"};
     assert_int_equal(world_cost(&w, minute, "tainted"), WISH / 4);
     world_close(&w);
 }
@@ -117,7 +121,8 @@ static void test_policy_node_pool_hardware(void **state)
     world_start(&w);
     node(&w, "fast", CLOCK "3500;kubernetes.io/arch=amd64", NULL);
     node(&w, "slow", CLOCK "2400;kubernetes.io/arch=amd64", NULL);
-    node(&w, "burst", CLOCK "3500;kubernetes.io/arch=amd64;node.kubernetes.io/instance-type=t3.large", NULL);
+    node(&w, "burst",
+         CLOCK "3500;kubernetes.io/arch=amd64;node.kubernetes.io/instance-type=t3.large", NULL);
     node(&w, "arm", CLOCK "3500;kubernetes.io/arch=arm64", NULL);
     node(&w, "blind", "kubernetes.io/arch=amd64", NULL);
     assert_int_equal(world_reason(&w, arena, "fast"), REASON_NONE);
@@ -158,7 +163,8 @@ static void test_policy_node_pool_density(void **state)
 static void test_policy_node_pool_regions(void **state)
 {
     (void)state;
-    static struct str allowed[] = {STR("r1"), STR("r2"), STR("r3")}, replicas[] = {STR("r2")}, disabled[] = {STR("r3")};
+    static struct str allowed[] = {STR("r1"), STR("r2"), STR("r3")}, replicas[] = {STR("r2")},
+                      disabled[] = {STR("r3")};
     struct world w;
     struct fleet_settings *f = open_arena(&w);
     f->regions.allowed = (str_list){allowed, 3};

@@ -7,7 +7,7 @@
 
 extern const struct policy policy_packing;
 
-#define TYPE "node.kubernetes.io/instance-type=flat;topology.kubernetes.io/region=r"
+#define TYPE  "node.kubernetes.io/instance-type=flat;topology.kubernetes.io/region=r"
 #define ARENA "spawnpoint.dev/fleet=arena"
 
 static struct price_row prices[] = {{STR("flat"), STR("r"), STR(""), STR("on-demand"), 600000000},
@@ -35,10 +35,12 @@ static void open_arena(struct world *w, bool with_time)
     world_node(w, (struct node_spec){.name = "soon", .labels = TYPE});
     world_pod(w, (struct pod_spec){.name = "a",
                                    .node = "later",
-                                   .annotations = ARENA ";spawnpoint.dev/session-ends=1970-01-01T02:20:00Z"});
+                                   .annotations =
+                                       ARENA ";spawnpoint.dev/session-ends=1970-01-01T02:20:00Z"});
     world_pod(w, (struct pod_spec){.name = "b",
                                    .node = "soon",
-                                   .annotations = ARENA ";spawnpoint.dev/session-ends=1970-01-01T01:50:00Z"});
+                                   .annotations =
+                                       ARENA ";spawnpoint.dev/session-ends=1970-01-01T01:50:00Z"});
     w->has_time = with_time;
     w->now_ms = with_time ? 100 * MINUTE_MS : 0;
 }
@@ -48,10 +50,12 @@ static void test_policy_packing_costs_added_hours(void **state)
     (void)state;
     struct world w;
     open_arena(&w, true);
-    assert_int_equal(world_cost(&w, arena, "later"), 0);        /* ends 130 < 140 */
+    assert_int_equal(world_cost(&w, arena, "later"), 0);         /* ends 130 < 140 */
     assert_int_equal(world_cost(&w, arena, "soon"), 200000000);  /* 20 minutes more */
     assert_int_equal(world_cost(&w, arena, "empty"), 300000000); /* 30 minutes */
-    w.now_ms = 115 * MINUTE_MS; /* the other is overdue: it stays until now at least, so all of ours is added */
+    w.now_ms =
+        115 *
+        MINUTE_MS; /* the other is overdue: it stays until now at least, so all of ours is added */
     assert_int_equal(world_cost(&w, arena, "soon"), 300000000);
     world_explain(&w, arena, "empty");
     assert_true(w.term.value > 0.499 && w.term.value < 0.501);
@@ -91,7 +95,8 @@ static void test_policy_packing_for_ever_is_thirty_days(void **state)
     struct err err = ERR_NONE;
     assert_int_equal(cluster_set_settings(w.c, &w.s, &err), 0);
     assert_int_equal(world_cost(&w, arena, "empty"), INT64_C(720) * 600000000);
-    world_pod(&w, (struct pod_spec){.name = "world", .node = "soon", .annotations = ARENA, .start_ms = 1});
+    world_pod(&w, (struct pod_spec){
+                      .name = "world", .node = "soon", .annotations = ARENA, .start_ms = 1});
     assert_int_equal(world_cost(&w, arena, "soon"), 0); /* pinned for ever: kept anyway */
     world_close(&w);
 }

@@ -46,7 +46,8 @@ static void test_policy_soft_wishes_pods_near_and_apart(void **state)
     world_pod(&w, (struct pod_spec){.name = "c2", .node = "c", .labels = "app=cache"});
     world_pod(&w, (struct pod_spec){.name = "b1", .node = "b", .labels = "app=cache"});
     struct pod_spec near = {.near = "app=cache"};
-    assert_int_equal(world_cost(&w, near, "c"), 0); /* the best grants the wish, the worst nothing, between in proportion */
+    assert_int_equal(world_cost(&w, near, "c"),
+                     0); /* the best grants the wish, the worst nothing, between in proportion */
     assert_int_equal(world_cost(&w, near, "b"), WISH / 2);
     assert_int_equal(world_cost(&w, near, "a"), WISH);
     struct pod_spec apart = {.apart = "app=cache", .prefer_weight = 50};
@@ -67,7 +68,8 @@ static void test_policy_soft_wishes_of_pods_that_stand(void **state)
     struct pod_spec noisy = {.name = "noisy", .labels = "app=noisy"};
     world_explain(&w, noisy, "a");
     assert_string_equal(w.term.note, "");
-    world_pod(&w, (struct pod_spec){.name = "quiet", .node = "a", .apart = "app=noisy", .prefer_weight = 60});
+    world_pod(&w, (struct pod_spec){
+                      .name = "quiet", .node = "a", .apart = "app=noisy", .prefer_weight = 60});
     assert_int_equal(world_cost(&w, noisy, "a"), WISH * 6 / 10);
     assert_int_equal(world_cost(&w, noisy, "b"), 0);
     struct pod_spec other = {.name = "other", .labels = "app=other"};
@@ -85,10 +87,10 @@ static void test_policy_soft_wishes_schedule_anyway(void **state)
     world_pod(&w, (struct pod_spec){.name = "s2", .node = "a", .labels = "app=web"});
     world_pod(&w, (struct pod_spec){.name = "s3", .node = "b", .labels = "app=web"});
     struct pod_spec p = {.labels = "app=web", .spread = "app=web"};
-    assert_int_equal(world_cost(&w, p, "a"), WISH);     /* 2 of at most 2 */
+    assert_int_equal(world_cost(&w, p, "a"), WISH); /* 2 of at most 2 */
     assert_int_equal(world_cost(&w, p, "b"), WISH / 2);
     assert_int_equal(world_cost(&w, p, "c"), 0);
-    assert_int_equal(world_cost(&w, p, "d"), WISH);     /* lacks the key */
+    assert_int_equal(world_cost(&w, p, "d"), WISH); /* lacks the key */
     world_close(&w);
 }
 
@@ -99,7 +101,8 @@ static void test_policy_soft_wishes_images(void **state)
     open_world(&w);
     struct pod_spec p = {.image = "game:1"};
     assert_int_equal(world_cost(&w, p, "a"), 0); /* no node has it: says nothing */
-    world_node(&w, (struct node_spec){.name = "e", .labels = HOST "e", .image = "game:1", .image_mib = 1200});
+    world_node(&w, (struct node_spec){
+                       .name = "e", .labels = HOST "e", .image = "game:1", .image_mib = 1200});
     assert_int_equal(world_cost(&w, p, "a"), WISH / 10);
     assert_int_equal(world_cost(&w, p, "e"), 0);
     assert_string_equal(world_choose(&w, p), "e");

@@ -8,10 +8,11 @@
 
 extern const struct policy policy_spot;
 
-#define ON_DEMAND "node.kubernetes.io/instance-type=c5.xlarge;eks.amazonaws.com/capacityType=ON_DEMAND;"
-#define SPOT "node.kubernetes.io/instance-type=c5.xlarge;eks.amazonaws.com/capacityType=SPOT;"
+#define ON_DEMAND \
+    "node.kubernetes.io/instance-type=c5.xlarge;eks.amazonaws.com/capacityType=ON_DEMAND;"
+#define SPOT   "node.kubernetes.io/instance-type=c5.xlarge;eks.amazonaws.com/capacityType=SPOT;"
 #define REGION "topology.kubernetes.io/region=eu-central-1;topology.kubernetes.io/zone=eu-central-1"
-#define ARENA "spawnpoint.dev/fleet=arena"
+#define ARENA  "spawnpoint.dev/fleet=arena"
 
 static struct price_row prices[] = {
     {STR("c5.xlarge"), STR("eu-central-1"), STR(""), STR("on-demand"), 1000000000},
@@ -86,9 +87,13 @@ static void test_policy_spot_unknown_type_is_riskier_and_has_no_notice(void **st
     struct world w;
     open_arena(&w);
     world_start(&w);
-    world_node(&w, (struct node_spec){
-                       .name = "odd",
-                       .labels = "node.kubernetes.io/instance-type=odd.large;karpenter.sh/capacity-type=spot;" REGION "a"});
+    world_node(
+        &w,
+        (struct node_spec){
+            .name = "odd",
+            .labels =
+                "node.kubernetes.io/instance-type=odd.large;karpenter.sh/capacity-type=spot;" REGION
+                "a"});
     int64_t want = 100000000 + risk(0.000242 * 2, 3.6e6, 6e8), got = world_cost(&w, arena, "odd");
     assert_in_range(got, want - 1, want + 1);
     world_close(&w);

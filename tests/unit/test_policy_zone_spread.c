@@ -8,9 +8,9 @@
 
 extern const struct policy policy_zone_spread;
 
-#define ZONE "topology.kubernetes.io/zone="
+#define ZONE   "topology.kubernetes.io/zone="
 #define REGION "topology.kubernetes.io/region="
-#define ARENA "spawnpoint.dev/fleet=arena"
+#define ARENA  "spawnpoint.dev/fleet=arena"
 
 static const struct pod_spec arena = {.annotations = ARENA, .cpu_milli = 100};
 
@@ -139,13 +139,39 @@ static void test_policy_zone_spread_skew_ignores_unusable_zones(void **state)
     open_arena(&w)->zone_spread.max_skew = 1;
     world_start(&w);
     world_node(&w, (struct node_spec){.name = "a1", .labels = ZONE "a"});
-    world_node(&w, (struct node_spec){.name = "b1", .labels = ZONE "b", .taints = "x=y:NoSchedule"});
+    world_node(&w,
+               (struct node_spec){.name = "b1", .labels = ZONE "b", .taints = "x=y:NoSchedule"});
     world_node(&w, (struct node_spec){.name = "c1", .labels = ZONE "c", .cordoned = true});
     world_node(&w, (struct node_spec){.name = "d1", .labels = ZONE "d", .cpu_milli = 50});
     stand(&w, "a1", 3, "s");
     assert_int_equal(world_reason(&w, arena, "a1"), REASON_NONE);
     world_node(&w, (struct node_spec){.name = "c1", .labels = ZONE "c"}); /* uncordoned */
     assert_int_equal(world_reason(&w, arena, "a1"), REASON_ZONE_SKEW);
+    world_close(&w);
+}
+
+/* Nor does a zone that the latency limit rules out. */
+static void test_policy_zone_spread_skew_ignores_zones_out_of_reach(void **state)
+{
+    (void)state;
+    static struct latency_row rows[] = {{STR("X"), STR("a"), 20, 0}, {STR("X"), STR("b"), 900, 0}};
+    static struct demand_share demand[] = {{STR("X"), 1}};
+    struct world w;
+    struct fleet_settings *f = open_arena(&w);
+    w.s.latency.rows.p = rows;
+    w.s.latency.rows.n = 2;
+    f->demand.p = demand;
+    f->demand.n = 1;
+    f->zone_spread.max_skew = 1;
+    world_start(&w);
+    world_node(&w, (struct node_spec){.name = "a1", .labels = ZONE "a"});
+    world_node(&w, (struct node_spec){.name = "b1", .labels = ZONE "b"});
+    stand(&w, "a1", 2, "s");
+    assert_int_equal(world_reason(&w, arena, "a1"), REASON_NONE);
+    cluster_remove_node(w.c, STR("a1"));
+    assert_int_equal(world_reason(&w, arena, "b1"), REASON_NONE);
+    stand(&w, "b1", 1, "t");
+    assert_int_equal(world_reason(&w, arena, "b1"), REASON_NONE); /* the only zone, near or not */
     world_close(&w);
 }
 
@@ -254,7 +280,8 @@ static void test_policy_zone_spread_counting_pods_is_caught(void **state)
     world_start(&w);
     world_node(&w, (struct node_spec){.name = "a1", .labels = ZONE "a"});
     world_node(&w, (struct node_spec){.name = "b1", .labels = ZONE "b"});
-    struct pod_spec p = {.name = "big", .node = "a1", .annotations = ARENA ";spawnpoint.dev/players=64"};
+    struct pod_spec p = {
+        .name = "big", .node = "a1", .annotations = ARENA ";spawnpoint.dev/players=64"};
     world_pod(&w, p);
     p.annotations = ARENA ";spawnpoint.dev/players=2";
     p.node = "b1";
@@ -278,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_policy_zone_spread_cap_survives_binary_fractions),
         cmocka_unit_test(test_policy_zone_spread_skew_and_min_domains),
         cmocka_unit_test(test_policy_zone_spread_skew_ignores_unusable_zones),
+        cmocka_unit_test(test_policy_zone_spread_skew_ignores_zones_out_of_reach),
         cmocka_unit_test(test_policy_zone_spread_unknown_zone),
         cmocka_unit_test(test_policy_zone_spread_region_maximum),
         cmocka_unit_test(test_policy_zone_spread_burst_counts_itself),
