@@ -70,7 +70,7 @@ static int check_path(struct str path, struct err *err)
                    near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
 }
 
-int expect_parse(struct str text, struct expect *ret, struct err *err)
+int expectation_parse(struct str text, struct expect *ret, struct err *err)
 {
     static const struct {
         const char *text;
@@ -116,7 +116,7 @@ static const struct outcome_fleet *find_fleet(const struct outcome *o, struct st
     return NULL;
 }
 
-int expect_value(const struct expect *e, const struct report_run *run, double *ret)
+int expectation_value(const struct expect *e, const struct report_run *run, double *ret)
 {
     const struct outcome *o = &run->outcome;
     const struct outcome_fleet *fleet;
@@ -146,7 +146,7 @@ int expect_value(const struct expect *e, const struct report_run *run, double *r
     return -ENOENT;
 }
 
-bool expect_holds(const struct expect *e, double value)
+bool expectation_holds(const struct expect *e, double value)
 {
     if (value != value) {
         return false;
@@ -162,15 +162,15 @@ bool expect_holds(const struct expect *e, double value)
     return false;
 }
 
-int expect_check(struct report *r, const struct expect *list, size_t n, bool *ret_all_ok, struct err *err)
+int expectation_check(struct report *r, const struct expect *list, size_t n, bool *ret_all_ok, struct err *err)
 {
     bool all = true;
     for (size_t i = 0; i < n; i++) {
         bool found = r->runs.n == 0;
         for (size_t k = 0; k < r->runs.n; k++) {
             struct report_expectation one = {.expr = list[i].text, .run = k, .value = SIM_NULL};
-            found = expect_value(&list[i], &r->runs.p[k], &one.value) == 0 || found;
-            one.ok = expect_holds(&list[i], one.value);
+            found = expectation_value(&list[i], &r->runs.p[k], &one.value) == 0 || found;
+            one.ok = expectation_holds(&list[i], one.value);
             all = all && one.ok;
             if (VEC_PUSH(&r->expectations, one, 10000000) != 0) {
                 return err_nomem(err);

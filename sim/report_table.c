@@ -217,22 +217,11 @@ static void put_fleets(const struct table *t, const struct outcome *o)
     }
 }
 
-static void put_not_placed(const struct table *t, const struct report_run *run)
+static void put_placements(const struct table *t, const struct report_run *run)
 {
     const struct style *s = &t->opts->style;
-    size_t shown = 0, all = 0;
     for (size_t i = 0; i < run->placements.n; i++) {
         const struct report_placement *p = &run->placements.p[i];
-        bool listed = t->r->with_placements || (p->node.n == 0 && shown < NOT_PLACED_SHOWN);
-        all += p->node.n == 0;
-        if (!listed) {
-            continue;
-        }
-        if (shown++ == 0) {
-            buf_lit(t->out, "\n  ");
-            style_lit(t->out, s, INK_BOLD, t->r->with_placements ? "placements" : "not placed");
-            buf_char(t->out, '\n');
-        }
         buf_lit(t->out, "  ");
         style_put(t->out, s, p->node.n == 0 ? INK_YELLOW : INK_PLAIN, p->pod);
         if (p->node.n > 0) {
@@ -244,8 +233,66 @@ static void put_not_placed(const struct table *t, const struct report_run *run)
             style_wrap(t->out, s, INK_PLAIN, p->reason, 6, WIDTH);
         }
     }
-    if (!t->r->with_placements && all > shown) {
-        buf_printf(t->out, "  and %zu more; --placements lists all\n", all - shown);
+}
+
+/* Pods that are refused for the same cause stand together: the first by name, the others by number. */
+static void put_not_placed(const struct table *t, const struct report_run *run)
+{
+    struct {
+        size_t first, count;
+    } groups[NOT_PLACED_SHOWN];
+    size_t n = 0, rest = 0;
+    for (size_t i = 0; i < run->placements.n; i++) {
+        size_t g = 0;
+        if (run->placements.p[i].node.n > 0) {
+            continue;
+        }
+        while (g < n && !str_eq(run->placements.p[groups[g].first].reason, run->placements.p[i].reason)) {
+            g++;
+        }
+        if (g < n) {
+            groups[g].count++;
+        } else if (n < NOT_PLACED_SHOWN) {
+            groups[n].first = i;
+            groups[n++].count = 1;
+        } else {
+            rest++;
+        }
+    }
+    for (size_t g = 0; g < n; g++) {
+        const struct report_placement *p = &run->placements.p[groups[g].first];
+        buf_lit(t->out, "  ");
+        style_put(t->out, &t->opts->style, INK_YELLOW, p->pod);
+        if (groups[g].count > 1) {
+            buf_printf(t->out, " and %zu more", groups[g].count - 1);
+        }
+        buf_char(t->out, '\n');
+        style_wrap(t->out, &t->opts->style, INK_PLAIN, p->reason, 6, WIDTH);
+    }
+    if (rest > 0) {
+        buf_printf(t->out, "  and %zu more for other causes; --placements lists all\n", rest);
+    }
+}
+
+static void put_pods(const struct table *t, const struct report_run *run)
+{
+    const struct style *s = &t->opts->style;
+    const struct outcome *o = &run->outcome;
+    if (run->placements.n == 0 || (!t->r->with_placements && o->pods.placed == o->pods.arrived)) {
+        return;
+    }
+    buf_lit(t->out, "\n  ");
+    style_lit(t->out, s, INK_BOLD, t->r->with_placements ? "placements" : "not placed");
+    if (t->r->runs.n > 1) {
+        buf_lit(t->out, " under ");
+        style_put(t->out, s, INK_BOLD, run->policy);
+        buf_printf(t->out, ", seed %llu", (unsigned long long)run->seed);
+    }
+    buf_char(t->out, '\n');
+    if (t->r->with_placements) {
+        put_placements(t, run);
+    } else {
+        put_not_placed(t, run);
     }
 }
 
@@ -303,7 +350,7 @@ void report_write_table(const struct report *r, const struct table_opts *opts, s
     }
     if (!opts->brief && (r->runs.n == 1 || r->with_placements)) {
         for (size_t i = 0; i < r->runs.n; i++) {
-            put_not_placed(&t, &r->runs.p[i]);
+            put_pods(&t, &r->runs.p[i]);
         }
     }
     put_tail(&t);

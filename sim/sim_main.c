@@ -58,7 +58,7 @@ static int prepare(struct job *job)
     }
     for (size_t i = 0; i < a->expects.n; i++) {
         struct expect one;
-        if (expect_parse(str_c(a->expects.p[i]), &one, &err) != 0) {
+        if (expectation_parse(str_c(a->expects.p[i]), &one, &err) != 0) {
             return fail(job, &err, SIM_USAGE);
         }
         if (VEC_PUSH(&job->expects, one, 100000) != 0) {
@@ -112,7 +112,7 @@ static int run_job(struct job *job)
     if (rc != 0) {
         return fail(job, &err, SIM_ERROR);
     }
-    if (expect_check(r, job->expects.p, job->expects.n, &all_ok, &err) != 0) {
+    if (expectation_check(r, job->expects.p, job->expects.n, &all_ok, &err) != 0) {
         return fail(job, &err, err.code == -EINVAL ? SIM_USAGE : SIM_ERROR);
     }
     if (print(job, &err) != 0) {
