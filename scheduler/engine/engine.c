@@ -133,7 +133,7 @@ static int grow(void *array, uint32_t cap, size_t size)
 
 static int engine_reserve(struct engine *e, uint32_t n, struct err *err)
 {
-    if (n <= e->cap) {
+    if (n <= e->cap && e->cap > 0) {
         return 0;
     }
     uint32_t cap = e->cap ? e->cap : 64;
