@@ -25,8 +25,14 @@ struct latency_class_state {
     uint32_t cap;
     bool has_demand;
 };
+struct place_answer { /* of a place in this decision */
+    int64_t cost;
+    uint8_t stage;
+    bool known;
+};
 struct latency_state {
     const struct place_entry *places;
+    struct place_answer *answers; /* by place */
     bool relaxed;
     double *region_max; /* by region, ms; NULL without limits */
     uint32_t n_regions;
@@ -113,6 +119,10 @@ static int latency_prepare(struct policy_ctx *ctx, struct err *err)
         return err_nomem(err);
     }
     st->places = k->places;
+    st->answers = arena_calloc(ctx->scratch, k->cap + 1, sizeof *st->answers);
+    if (!st->answers) {
+        return err_nomem(err);
+    }
     st->relaxed = ctx->has_time && ctx->waited_ms >= ctx->settings->latency.relax_after_ms;
     return 0;
 }
@@ -212,21 +222,6 @@ static uint8_t stage_of(const struct policy_ctx *ctx, const struct latency_state
     return ms <= c->good_ms ? 0 : ms <= c->ok_ms ? 1 : 2;
 }
 
-static void latency_stage(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
-                          uint8_t *ret)
-{
-    struct latency_state *st = ctx->state;
-    if (!st->places) {
-        return;
-    }
-    if (!st->based) {
-        make_base(ctx, st, nodes, n);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        ret[i] = stage_of(ctx, st, entry_of(ctx, st, nodes[i]));
-    }
-}
-
 static int64_t cost_at(const struct policy_ctx *ctx, const struct latency_state *st,
                        const struct place_entry *e)
 {
@@ -244,6 +239,34 @@ static int64_t cost_at(const struct policy_ctx *ctx, const struct latency_state 
     return cost_clamp(nano);
 }
 
+static const struct place_answer *answer_of(const struct policy_ctx *ctx, struct latency_state *st,
+                                            node_ix node)
+{
+    place_ix place = latency_place(ctx->c, node);
+    struct place_answer *a = &st->answers[place.v];
+    if (!a->known) {
+        const struct place_entry *e = &st->places[place.v];
+        *a = (struct place_answer){st->any_known ? cost_at(ctx, st, e) : 0, stage_of(ctx, st, e),
+                                   true};
+    }
+    return a;
+}
+
+static void latency_stage(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                          uint8_t *ret)
+{
+    struct latency_state *st = ctx->state;
+    if (!st->places) {
+        return;
+    }
+    if (!st->based) {
+        make_base(ctx, st, nodes, n);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        ret[i] = answer_of(ctx, st, nodes[i])->stage;
+    }
+}
+
 static void latency_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
                          int64_t *cost)
 {
@@ -254,18 +277,8 @@ static void latency_cost(const struct policy_ctx *ctx, const node_ix *nodes, uin
     if (!st->based) {
         make_base(ctx, st, nodes, n);
     }
-    if (!st->any_known) {
-        return;
-    }
-    const struct place_entry *last = NULL;
-    int64_t last_cost = 0;
-    for (uint32_t i = 0; i < n; i++) { /* neighbours in the list often share a place */
-        const struct place_entry *e = entry_of(ctx, st, nodes[i]);
-        if (e != last) {
-            last = e;
-            last_cost = cost_at(ctx, st, e);
-        }
-        cost_add(&cost[i], last_cost);
+    for (uint32_t i = 0; i < n; i++) {
+        cost_add(&cost[i], answer_of(ctx, st, nodes[i])->cost);
     }
 }
 
