@@ -31,11 +31,13 @@ static void test_yaml_types(void **state)
     struct err err;
     struct buf out;
     (void)state;
-    assert_int_equal(parse("a: [1, 0x1f, 0o17, 1.5, ~, yes, 'no', \"\\u00e9\", 1e3, 12a]\nb: {c: true}\nd: &x [1]\ne: *x\n", &docs, &err), 0);
+    assert_int_equal(parse("a: [1, 0x1f, 0o17, 1.5, ~, yes, 'no', \"\\u00e9\", 1e3, 12a]\nb: {c: true}\nd: &x "
+        "[1]\ne: *x\n", &docs, &err), 0);
     buf_init(&out, 1 << 20);
     assert_int_equal(yaml_to_json(docs.docs[0], &out, NULL, &err), 0);
     struct str got = buf_view(&out);
-    if (!str_is(got, "{\"a\":[1,31,15,1.5,null,\"yes\",\"no\",\"\xc3\xa9\",1000,\"12a\"],\"b\":{\"c\":true},\"d\":[1],\"e\":[1]}")) {
+    if (!str_is(got, "{\"a\":[1,31,15,1.5,null,\"yes\",\"no\",\"\xc3\xa9\",1000,\"12a\"],\"b\":{\"c\":true},"
+        "\"d\":[1],\"e\":[1]}")) {
         fail_msg("%.*s", STR_ARG(got));
     }
     buf_done(&out);

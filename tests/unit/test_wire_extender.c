@@ -26,7 +26,8 @@ static void test_names(void **state)
 {
     struct err err = ERR_NONE;
     (void)state;
-    assert_int_equal(decode("{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"Nodes\":null,\"NodeNames\":[\"a\",\"b\\u0021\",\"a\"]}", &err), 0);
+    assert_int_equal(decode("{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"Nodes\":null,\"NodeNames\":[\"a\","
+        "\"b\\u0021\",\"a\"]}", &err), 0);
     assert_true(args.has_names);
     assert_false(args.has_nodes);
     assert_int_equal(args.n_names, 3);
@@ -45,7 +46,8 @@ static void test_refused(void **state)
     static const char *const bad[] = {"", "{}", "null", "[]", "{\"Pod\":null}", "{\"Pod\":{},\"NodeNames\":[1]}",
                                       "{\"Pod\":{},\"NodeNames\":[null]}", "{\"Pod\":{},\"NodeNames\":{}}",
                                       "{\"Pod\":{}} x", "{\"Pod\":{\"metadata\":{\"name\":5}}}",
-                                      "{\"Pod\":{},\"Nodes\":{\"items\":[{}]}}", "{\"Pod\":{},\"NodeNames\":[\"a\\u0000\"]}"};
+                                      "{\"Pod\":{},\"Nodes\":{\"items\":[{}]}}", "{\"Pod\":{},"
+                                          "\"NodeNames\":[\"a\\u0000\"]}"};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(bad); i++) {
         struct err err = ERR_NONE;
@@ -86,9 +88,11 @@ static void test_replies(void **state)
     expect(&out, "{\"Nodes\":null,\"NodeNames\":[],\"FailedNodes\":{\"b\":\"why\"},"
                  "\"FailedAndUnresolvableNodes\":{\"c\\\"\":\"never\"},\"Error\":\"\"}");
     buf_clear(&out);
-    assert_int_equal(decode("{\"Pod\":{},\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{ \"name\":\"x\"}},{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]}}", &err), 0);
+    assert_int_equal(decode("{\"Pod\":{},\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{ \"name\":\"x\"}},"
+        "{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]}}", &err), 0);
     extender_write_filter(&out, &args, keep + 1, 1, NULL, 0);
-    expect(&out, "{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]},\"NodeNames\":null,\"Error\":\"\"}");
+    expect(&out, "{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]},"
+        "\"NodeNames\":null,\"Error\":\"\"}");
     buf_clear(&out);
     extender_write_priorities(&out, scores, 2);
     expect(&out, "[{\"Host\":\"a\",\"Score\":10},{\"Host\":\"b\",\"Score\":3}]");

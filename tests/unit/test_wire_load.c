@@ -55,7 +55,8 @@ static uint64_t noted(const char *what)
 }
 
 #define NODE(name) "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\"}}"
-#define POD(name, spec) "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"},\"spec\":{" spec "}}"
+#define POD(name, spec) "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"},"
+    "\"spec\":{" spec "}}"
 
 static void test_forms(void **state)
 {
@@ -64,12 +65,15 @@ static void test_forms(void **state)
         uint32_t nodes, pods;
     } cases[] = {
         {"{\"apiVersion\":\"v1\",\"items\":[" POD("p", "") "," NODE("n") "],\"kind\":\"List\"}", 1, 1},
-        {"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"a\"}},{\"metadata\":{\"name\":\"b\"}}]}", 2, 0},
-        {"{\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[]}}],\"kind\":\"PodList\"}", 0, 1},
+        {"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"a\"}},"
+            "{\"metadata\":{\"name\":\"b\"}}]}", 2, 0},
+        {"{\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[]}}],"
+            "\"kind\":\"PodList\"}", 0, 1},
         {NODE("n") "\n" NODE("n") POD("p", "\"nodeName\":\"n\""), 1, 1},
         {"[" NODE("n") "]", 1, 0},
         {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata: {name: n}\n", 1, 0},
-        {"---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n---\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n", 1, 1},
+        {"---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n---\n---\napiVersion: v1\nkind: Pod\nmetadata: "
+            "{name: p}\n", 1, 1},
         {"\xef\xbb\xbf" NODE("n"), 1, 0},
         {"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"items\":null}", 0, 0},
     };
@@ -94,10 +98,14 @@ static void test_faults(void **state)
         {"", 1, 1, "an empty file"},
         {"{\"apiVersion\":\"v1\",\"items\":[\n" NODE("n") ",\n  {\"kind\":5]", 3, 12, "expected"},
         {"[\n " POD("p", "\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"1x\"}}}]") "]", 2, 112, "spec.containers[0].resources.requests.cpu"},
-        {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: a}\nvalue: 2000000000\n", 4, 8, "1000000000"},
-        {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: system-x}\nvalue: 2\n", 3, 18, "reserved"},
-        {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  topologySpreadConstraints:\n  - maxSkew: 0\n    topologyKey: z\n", 6, 14, "maxSkew"},
-        {"apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec:\n  template:\n    spec:\n      container: {name: x}\n", 7, 18, "containers"},
+        {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: a}\nvalue: "
+            "2000000000\n", 4, 8, "1000000000"},
+        {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: system-x}\nvalue: "
+            "2\n", 3, 18, "reserved"},
+        {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  topologySpreadConstraints:\n  - maxSkew: 0\n    "
+            "topologyKey: z\n", 6, 14, "maxSkew"},
+        {"apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec:\n  template:\n    spec:\n      "
+            "container: {name: x}\n", 7, 18, "containers"},
         {"a: [1\nb: 2\n", 2, 2, "flow sequence"},
         {"\xff\xfe{", 1, 1, "UTF-16"},
     };
@@ -117,8 +125,10 @@ static void test_waiting(void **state)
     (void)state;
     open_all();
     assert_int_equal(load(POD("b", "") POD("gone", "\"nodeName\":\"x\"") POD("gated", "\"schedulingGates\":[{\"name\":\"g\"}]") POD("a", "")
-                          "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"end\"},\"status\":{\"phase\":\"Failed\"}}"
-                          "{\"apiVersion\":\"mysql.oracle.com/v2\",\"kind\":\"InnoDBCluster\",\"metadata\":{\"name\":\"m\"}}"
+                          "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"end\"},"
+                              "\"status\":{\"phase\":\"Failed\"}}"
+                          "{\"apiVersion\":\"mysql.oracle.com/v2\",\"kind\":\"InnoDBCluster\","
+                              "\"metadata\":{\"name\":\"m\"}}"
                           "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"m\"}}", false), 0);
     assert_int_equal(l.waiting.n, 2);
     assert_true(l.waiting.p[0].v == cluster_find_pod(c, STR("default"), STR("b")).v);
@@ -146,15 +156,19 @@ static void test_controllers(void **state)
         {"batch/v1\nkind: Job", "parallelism: 4, completions: 3, " TEMPLATE, 3, "w-2"},
         {"batch/v1\nkind: Job", "suspend: true, " TEMPLATE, 0, NULL},
         {"batch/v1\nkind: CronJob", "jobTemplate: {spec: {" TEMPLATE "}}", 1, "w-0"},
-        {"agones.dev/v1\nkind: Fleet", "replicas: 2, template: {spec: {ports: [{containerPort: 7}], " TEMPLATE "}}", 2, "w-1"},
+        {"agones.dev/v1\nkind: Fleet", "replicas: 2, template: {spec: {ports: [{containerPort: 7}],"
+            " " TEMPLATE "}}", 2, "w-1"},
         {"agones.dev/v1\nkind: GameServer", TEMPLATE, 1, "w-0"},
-        {"game.kruise.io/v1alpha1\nkind: GameServerSet", "replicas: 2, reserveGameServerIds: [0], gameServerT" "emplate: {spec: {containers: [{name: c}]}}", 2, "w-2"},
+        {"game.kruise.io/v1alpha1\nkind: GameServerSet", "replicas: 2, reserveGameServerIds: [0], "
+            "gameServerT" "emplate: {spec: {containers: [{name: c}]}}", 2, "w-2"},
     };
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         char text[1200];
-        snprintf(text, sizeof text, "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: n2}\n---\n"
-                 "apiVersion: v1\nkind: Node\nmetadata: {name: n3}\nspec: {taints: [{key: t, effect: NoSchedule}]}\n---\n"
+        snprintf(text, sizeof text, "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\napiVersion: v1\nkind: "
+            "Node\nmetadata: {name: n2}\n---\n"
+                 "apiVersion: v1\nkind: Node\nmetadata: {name: n3}\nspec: {taints: [{key: t, effect: "
+                     "NoSchedule}]}\n---\n"
                  "apiVersion: %s\nmetadata: {name: w, namespace: g}\nspec: {%s}\n", cases[i].kind, cases[i].spec);
         open_all();
         if (load(text, false) != 0 || l.waiting.n != cases[i].pods || (cases[i].one != NULL && !has("g", cases[i].one))) {
@@ -170,9 +184,11 @@ static void test_lacking(void **state)
 {
     static const char text[] =
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: 3, " TEMPLATE "}\n---\n"
-        "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: w-77, uid: u1, ownerReferences: [{kind: Deployment, name: w, controller: true}]}\n"
+        "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: w-77, uid: u1, ownerReferences: [{kind: Deployment,"
+            " name: w, controller: true}]}\n"
         "spec: {replicas: 3, " TEMPLATE "}\n---\n"
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: w-77-abc, ownerReferences: [{kind: ReplicaSet, name: w-77, uid: u1, controller: true}]}\nspec: {nodeName: n}\n";
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: w-77-abc, ownerReferences: [{kind: ReplicaSet, name: w-77, "
+            "uid: u1, controller: true}]}\nspec: {nodeName: n}\n";
     (void)state;
     open_all();
     assert_int_equal(load(text, false), 0);
@@ -188,7 +204,8 @@ static void test_static_port(void **state)
 {
     (void)state;
     open_all();
-    assert_int_equal(load("apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec: {replicas: 1, template: {spec: {ports: [{containerPort: 27015, portPolicy: Static}], " TEMPLATE "}}}\n", false), 0);
+    assert_int_equal(load("apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec: {replicas: 1, "
+        "template: {spec: {ports: [{containerPort: 27015, portPolicy: Static}], " TEMPLATE "}}}\n", false), 0);
     assert_int_equal(l.warnings.n, 1);
     assert_non_null(strstr(l.warnings.p[0].text, "in:4:"));
     const struct pod_row *p = &c->pod[l.waiting.p[0].v];
