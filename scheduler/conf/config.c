@@ -10,14 +10,16 @@
 #include "conf/file.h"
 #include "wire/jdoc.h"
 
-#define TREE_BYTES_MAX ((size_t)512 << 20)
+#define TREE_BYTES_MAX   ((size_t)512 << 20)
 #define CONFIG_BYTES_MAX ((size_t)16 << 20)
 
 #define MEMBER(type, member) offsetof(struct type, member)
 #define ROW(scope, path, kind, type, member, def, min, max, arg, unit, flags, prose) \
-    {scope, path, KEY_##kind, MEMBER(type, member), KEY_NO_SET, def, min, max, arg, unit, flags, prose},
-#define SET(scope, path, kind, type, member, set, def, min, max, arg, unit, flags, prose) \
-    {scope, path, KEY_##kind, MEMBER(type, member), MEMBER(type, set), def, min, max, arg, unit, flags, prose},
+    {scope, path,  KEY_##kind, MEMBER(type, member), KEY_NO_SET, def, min, max, arg, \
+     unit,  flags, prose},
+#define SET(scope, path, kind, type, member, set, def, min, max, arg, unit, flags, prose)   \
+    {scope, path,  KEY_##kind, MEMBER(type, member), MEMBER(type, set), def, min, max, arg, \
+     unit,  flags, prose},
 
 static const struct key_row rows[] = {
 #include "conf/config_keys.def"
@@ -39,9 +41,11 @@ static void fleet_finish(void *element)
 {
     struct fleet_settings *f = element;
     if (f->session_p50_ms > 0 && f->session_p90_ms == 0) {
-        f->session_p90_ms = f->session_p50_ms > INT64_MAX / 18 ? INT64_MAX : f->session_p50_ms * 18 / 10;
+        f->session_p90_ms =
+            f->session_p50_ms > INT64_MAX / 18 ? INT64_MAX : f->session_p50_ms * 18 / 10;
     } else if (f->session_p90_ms > 0 && f->session_p50_ms == 0) {
-        f->session_p50_ms = f->session_p90_ms > INT64_MAX / 18 ? INT64_MAX : f->session_p90_ms * 10 / 18;
+        f->session_p50_ms =
+            f->session_p90_ms > INT64_MAX / 18 ? INT64_MAX : f->session_p90_ms * 10 / 18;
     }
 }
 
@@ -70,9 +74,11 @@ static void class_finish(void *element)
 
 static const struct key_scope scopes[] = {
     {"", sizeof(struct settings), KEY_NO_SET, NULL, NULL},
-    {"fleet", sizeof(struct fleet_settings), offsetof(struct fleet_settings, name), fleet_init, fleet_finish},
+    {"fleet", sizeof(struct fleet_settings), offsetof(struct fleet_settings, name), fleet_init,
+     fleet_finish},
     {"pool", sizeof(struct pool_settings), offsetof(struct pool_settings, name), pool_init, NULL},
-    {"class", sizeof(struct latency_class), offsetof(struct latency_class, name), class_init, class_finish},
+    {"class", sizeof(struct latency_class), offsetof(struct latency_class, name), class_init,
+     class_finish},
     {"kind", sizeof(struct kind_path), KEY_NO_SET, NULL, NULL},
 };
 static const struct keytab tab = {rows, SP_COUNTOF(rows), scopes, SP_COUNTOF(scopes)};
@@ -84,7 +90,8 @@ const struct keytab *config_keys(void)
 
 /* ---- reading ---- */
 
-static int check_head(const char *name, const struct yaml_node *root, const char *key, const char *want, struct err *err)
+static int check_head(const char *name, const struct yaml_node *root, const char *key,
+                      const char *want, struct err *err)
 {
     const struct yaml_node *v = yaml_get(root, key);
     if (v != NULL && v->type == YAML_STRING && str_is(v->text, want)) {
@@ -92,20 +99,23 @@ static int check_head(const char *name, const struct yaml_node *root, const char
     }
     const struct yaml_node *at = v != NULL ? v : root;
     if (v == NULL) {
-        err_set(err, -EINVAL, "%s is missing; the file begins with apiVersion: %s and kind: %s", key, CONFIG_API_VERSION, CONFIG_KIND);
+        err_set(err, -EINVAL, "%s is missing; the file begins with apiVersion: %s and kind: %s",
+                key, CONFIG_API_VERSION, CONFIG_KIND);
     } else if (str_is(v->text, "KubeSchedulerConfiguration")) {
         err_set(err, -EINVAL,
-                "kind KubeSchedulerConfiguration is kube-scheduler's own file and not read here; accepted kinds: %s (%s)",
+                "kind KubeSchedulerConfiguration is kube-scheduler's own file and not read here; "
+                "accepted kinds: %s (%s)",
                 CONFIG_KIND, CONFIG_API_VERSION);
     } else {
-        err_set(err, -EINVAL, "%s \"%.*s\" is not known here; expected %s", key, (int)(v->text.n > 60 ? 60 : v->text.n),
-                v->text.p != NULL ? v->text.p : "", want);
+        err_set(err, -EINVAL, "%s \"%.*s\" is not known here; expected %s", key,
+                (int)(v->text.n > 60 ? 60 : v->text.n), v->text.p != NULL ? v->text.p : "", want);
     }
     return err_at(err, name, at->line, at->column);
 }
 
 /* The tree without apiVersion and kind, which stand outside the key table. */
-static int strip_head(const struct yaml_node *root, struct arena *a, struct yaml_node *ret, struct err *err)
+static int strip_head(const struct yaml_node *root, struct arena *a, struct yaml_node *ret,
+                      struct err *err)
 {
     struct yaml_pair *pairs = arena_calloc(a, root->n > 0 ? root->n : 1, sizeof *pairs);
     if (pairs == NULL) {
@@ -115,14 +125,16 @@ static int strip_head(const struct yaml_node *root, struct arena *a, struct yaml
     ret->pairs = pairs;
     ret->n = 0;
     for (uint32_t i = 0; i < root->n; i++) {
-        if (!str_is(root->pairs[i].key->text, "apiVersion") && !str_is(root->pairs[i].key->text, "kind")) {
+        if (!str_is(root->pairs[i].key->text, "apiVersion") &&
+            !str_is(root->pairs[i].key->text, "kind")) {
             pairs[ret->n++] = root->pairs[i];
         }
     }
     return 0;
 }
 
-static int parse_tree(const char *name, struct str bytes, struct arena *a, struct yaml_node **ret, struct err *err)
+static int parse_tree(const char *name, struct str bytes, struct arena *a, struct yaml_node **ret,
+                      struct err *err)
 {
     struct yaml_docs docs = {0};
     struct str body = str_trim(bytes);
@@ -143,8 +155,10 @@ static int parse_tree(const char *name, struct str bytes, struct arena *a, struc
         }
     }
     if (docs.n != 1) {
-        err_set(err, -EINVAL, docs.n == 0 ? "the file is empty; spawnpoint config default prints one to begin with"
-                                          : "the file holds several documents; a configuration is one");
+        err_set(err, -EINVAL,
+                docs.n == 0
+                    ? "the file is empty; spawnpoint config default prints one to begin with"
+                    : "the file holds several documents; a configuration is one");
         return err_at(err, name, docs.n == 0 ? 1 : docs.docs[1]->line, 1);
     }
     *ret = docs.docs[0];
@@ -167,7 +181,8 @@ static int read_tables(struct settings *s, struct err *err)
 }
 
 /* A table that cannot be opened is told with the place of the key; an error inside it keeps its own place. */
-static int place_tables(int rc, const char *name, const struct yaml_node *root, const struct settings *s, struct err *err)
+static int place_tables(int rc, const char *name, const struct yaml_node *root,
+                        const struct settings *s, struct err *err)
 {
     static const char *const sections[] = {"latency", "prices"};
     if (rc == 0 || err->line > 0) {
@@ -183,14 +198,16 @@ static int place_tables(int rc, const char *name, const struct yaml_node *root, 
     return rc;
 }
 
-static int apply_root(const char *name, const struct yaml_node *root, const char *folder, struct arena *tree, struct settings *s,
-                      struct err *err)
+static int apply_root(const char *name, const struct yaml_node *root, const char *folder,
+                      struct arena *tree, struct settings *s, struct err *err)
 {
     struct yaml_node body;
-    struct keytab_read r = {.tab = &tab, .arena = &s->arena, .file = name, .folder = folder, .root = s};
+    struct keytab_read r = {
+        .tab = &tab, .arena = &s->arena, .file = name, .folder = folder, .root = s};
     int64_t p50 = s->defaults.session_p50_ms, p90 = s->defaults.session_p90_ms;
     if (root->type != YAML_MAP) {
-        err_set(err, -EINVAL, "the file is not a map; it begins with apiVersion: %s and kind: %s", CONFIG_API_VERSION, CONFIG_KIND);
+        err_set(err, -EINVAL, "the file is not a map; it begins with apiVersion: %s and kind: %s",
+                CONFIG_API_VERSION, CONFIG_KIND);
         return err_at(err, name, root->line, root->column);
     }
     int rc = check_head(name, root, "kind", CONFIG_KIND, err);
@@ -206,7 +223,8 @@ static int apply_root(const char *name, const struct yaml_node *root, const char
     return rc != 0 ? rc : place_tables(read_tables(s, err), name, root, s, err);
 }
 
-int config_load_bytes(const char *name, struct str bytes, const char *folder, struct settings *ret, struct err *err)
+int config_load_bytes(const char *name, struct str bytes, const char *folder, struct settings *ret,
+                      struct err *err)
 {
     struct settings s;
     struct arena tree;
@@ -238,7 +256,8 @@ int config_load(const char *path, struct settings *ret, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = config_load_bytes(path, (struct str){bytes, n}, conf_folder(path, folder, sizeof folder), ret, err);
+    rc = config_load_bytes(path, (struct str){bytes, n}, conf_folder(path, folder, sizeof folder),
+                           ret, err);
     mem_free(bytes);
     return rc;
 }
@@ -256,19 +275,20 @@ void config_print(struct buf *out, const struct settings *s)
     keytab_print(&tab, "", s, false, 0, out);
 }
 
-static const char example[] = "\n# An example of a game:\n"
-                              "# fleets:\n"
-                              "# - name: arena\n"
-                              "#   match: {matchLabels: {app: arena}}\n"
-                              "#   players: 64\n"
-                              "#   demand: {DE: 0.6, FR: 0.3, PL: 0.1}\n"
-                              "#   session: {p50: 20m, p90: 40m}\n"
-                              "#   zoneSpread: {maxSkew: 1, maxPlayerShare: 0.5, minDomains: 3}\n"
-                              "#   pools: [metal, spot]\n"
-                              "#   spot: {policy: allowed, minOnDemandShare: 0.3, maxPoolShare: 0.25}\n"
-                              "# pools:\n"
-                              "# - {name: metal, match: {matchLabels: {game.example/pool: metal}}}\n"
-                              "# - {name: spot, match: {matchLabels: {game.example/pool: spot}}}\n";
+static const char example[] =
+    "\n# An example of a game:\n"
+    "# fleets:\n"
+    "# - name: arena\n"
+    "#   match: {matchLabels: {app: arena}}\n"
+    "#   players: 64\n"
+    "#   demand: {DE: 0.6, FR: 0.3, PL: 0.1}\n"
+    "#   session: {p50: 20m, p90: 40m}\n"
+    "#   zoneSpread: {maxSkew: 1, maxPlayerShare: 0.5, minDomains: 3}\n"
+    "#   pools: [metal, spot]\n"
+    "#   spot: {policy: allowed, minOnDemandShare: 0.3, maxPoolShare: 0.25}\n"
+    "# pools:\n"
+    "# - {name: metal, match: {matchLabels: {game.example/pool: metal}}}\n"
+    "# - {name: spot, match: {matchLabels: {game.example/pool: spot}}}\n";
 
 void config_print_default(struct buf *out)
 {
@@ -323,7 +343,8 @@ static void collect_name(void *ctx, const struct key_row *row, const char *path)
 int config_explain(struct buf *out, const char *key, struct err *err)
 {
     if (key == NULL) {
-        buf_printf(out, "apiVersion: %s, required\nkind: %s, required\n", CONFIG_API_VERSION, CONFIG_KIND);
+        buf_printf(out, "apiVersion: %s, required\nkind: %s, required\n", CONFIG_API_VERSION,
+                   CONFIG_KIND);
         keytab_walk(&tab, "", "", explain_row, out);
         return 0;
     }
@@ -341,8 +362,10 @@ int config_explain(struct buf *out, const char *key, struct err *err)
     near->word = str_c(key);
     keytab_walk(&tab, "", "", collect_name, near);
     const char *hit = str_nearest(near->word, near->names, near->n);
-    int rc = hit != NULL ? err_set(err, -ENOENT, "unknown key \"%s\"; did you mean \"%s\"?", key, hit)
-                         : err_set(err, -ENOENT, "unknown key \"%s\"; spawnpoint config explain lists all keys", key);
+    int rc = hit != NULL
+                 ? err_set(err, -ENOENT, "unknown key \"%s\"; did you mean \"%s\"?", key, hit)
+                 : err_set(err, -ENOENT,
+                           "unknown key \"%s\"; spawnpoint config explain lists all keys", key);
     mem_free(near);
     return rc;
 }
@@ -369,15 +392,22 @@ static void docs_row(void *ctx, const struct key_row *row, const char *path)
 
 void config_print_docs(struct buf *out)
 {
-    buf_lit(out, "# Configuration\n\n"
-                 "This page is written from `scheduler/conf/config_keys.def`; a test keeps it in step.\n\n"
-                 "A configuration is one YAML or JSON file that begins with `apiVersion: " CONFIG_API_VERSION "` and `kind: " CONFIG_KIND
-                 "`. Every key is optional. It is read strictly: an unknown key, a wrong type, a value out of its range and values that "
-                 "contradict each other are errors with file:line:column and the fix. `spawnpoint config default` prints a complete file, "
-                 "`spawnpoint config validate FILE` checks one, `spawnpoint config explain [KEY]` tells what follows here.\n\n"
-                 "Durations have a unit (`20ms`, `60s`, `25m`, `2h`, `1d`). Relative paths start from the configuration's folder. "
-                 "Text that YAML would read as a number or as true and false needs quotes. `defaults` takes the keys of `fleets[]` except "
-                 "name, match and namespace; a fleet's own key wins over it.\n\n"
-                 "| key | type | default | unit | meaning |\n| --- | --- | --- | --- | --- |\n");
+    buf_lit(
+        out,
+        "# Configuration\n\n"
+        "This page is written from `scheduler/conf/config_keys.def`; a test keeps it in step.\n\n"
+        "A configuration is one YAML or JSON file that begins with `apiVersion: " CONFIG_API_VERSION
+        "` and `kind: " CONFIG_KIND "`. Every key is optional. It is read strictly: an unknown "
+                                    "key, a wrong type, a value out of its range and values that "
+        "contradict each other are errors with file:line:column and the fix. `spawnpoint config "
+        "default` prints a complete file, "
+        "`spawnpoint config validate FILE` checks one, `spawnpoint config explain [KEY]` tells "
+        "what follows here.\n\n"
+        "Durations have a unit (`20ms`, `60s`, `25m`, `2h`, `1d`). Relative paths start from the "
+        "configuration's folder. "
+        "Text that YAML would read as a number or as true and false needs quotes. `defaults` takes "
+        "the keys of `fleets[]` except "
+        "name, match and namespace; a fleet's own key wins over it.\n\n"
+        "| key | type | default | unit | meaning |\n| --- | --- | --- | --- | --- |\n");
     keytab_walk(&tab, "", "", docs_row, out);
 }

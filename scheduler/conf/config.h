@@ -11,12 +11,13 @@
 #include "model/settings.h"
 
 #define CONFIG_API_VERSION "spawnpoint.dev/v1alpha1"
-#define CONFIG_KIND "SpawnpointConfiguration"
+#define CONFIG_KIND        "SpawnpointConfiguration"
 
 /* Reads `path` and the tables that it names. On success *ret is the caller's to settings_done(); on failure untouched. */
 int config_load(const char *path, struct settings *ret, struct err *err) SP_MUST_CHECK;
 /* The same from memory. `name` stands in errors; relative paths start from `folder` ("" = the current one). */
-int config_load_bytes(const char *name, struct str bytes, const char *folder, struct settings *ret, struct err *err) SP_MUST_CHECK;
+int config_load_bytes(const char *name, struct str bytes, const char *folder, struct settings *ret,
+                      struct err *err) SP_MUST_CHECK;
 /* A complete file of defaults with the meaning of each key, that config_load accepts. */
 void config_print_default(struct buf *out);
 /* What is in force, as YAML that config_load accepts. */
@@ -29,4 +30,5 @@ const struct keytab *config_keys(void);
 
 /* config_check.c: what the key table cannot see. `root` is the file's tree, for places. */
 struct yaml_node;
-int config_check(const struct settings *s, const char *file, const struct yaml_node *root, struct err *err) SP_MUST_CHECK;
+int config_check(const struct settings *s, const char *file, const struct yaml_node *root,
+                 struct err *err) SP_MUST_CHECK;

@@ -8,14 +8,16 @@
 
 #define OUT_BYTES_MAX ((size_t)1 << 20)
 
-static const char usage[] = "usage: spawnpoint config default            print a complete file with every key at its default\n"
-                            "       spawnpoint config validate FILE      check a file and the tables that it names\n"
-                            "       spawnpoint config explain [KEY]      what a key means, or all of them\n"
-                            "\n"
-                            "examples:\n"
-                            "  spawnpoint config default > spawnpoint.yaml\n"
-                            "  spawnpoint config validate spawnpoint.yaml\n"
-                            "  spawnpoint config explain fleets[].zoneSpread\n";
+static const char usage[] =
+    "usage: spawnpoint config default            print a complete file with every key at its "
+    "default\n"
+    "       spawnpoint config validate FILE      check a file and the tables that it names\n"
+    "       spawnpoint config explain [KEY]      what a key means, or all of them\n"
+    "\n"
+    "examples:\n"
+    "  spawnpoint config default > spawnpoint.yaml\n"
+    "  spawnpoint config validate spawnpoint.yaml\n"
+    "  spawnpoint config explain fleets[].zoneSpread\n";
 
 static int flush_out(const struct buf *out)
 {
@@ -44,8 +46,9 @@ static int validate(const char *path)
     if (config_load(path, &s, &err) != 0) {
         return fail(&err);
     }
-    fprintf(stderr, "%s: ok: %u fleets, %u pools, %u latency rows, %u price rows\n", path, (unsigned)s.fleets.n, (unsigned)s.pools.n,
-            (unsigned)s.latency.rows.n, (unsigned)s.prices.rows.n);
+    fprintf(stderr, "%s: ok: %u fleets, %u pools, %u latency rows, %u price rows\n", path,
+            (unsigned)s.fleets.n, (unsigned)s.pools.n, (unsigned)s.latency.rows.n,
+            (unsigned)s.prices.rows.n);
     settings_done(&s);
     return 0;
 }

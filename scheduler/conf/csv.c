@@ -26,7 +26,8 @@ static int fail_at(const struct csv *c, size_t column, struct err *err)
 }
 
 /* A field in quotes that begins at line.p[*at]; leaves *at behind the closing quote. */
-static int quoted_field(struct csv *c, struct str line, size_t *at, struct csv_field *ret, struct err *err)
+static int quoted_field(struct csv *c, struct str line, size_t *at, struct csv_field *ret,
+                        struct err *err)
 {
     size_t i = *at + 1, start = c->n_unquoted;
     for (; i < line.n; i++) {

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define CSV_FIELDS_MAX 64
+#define CSV_FIELDS_MAX    64
 #define CSV_UNQUOTE_BYTES 8192
 
 struct csv_field {

@@ -6,23 +6,16 @@
 
 #include "base/limits.h"
 #include "base/vec.h"
+#include "conf/keytab_impl.h"
 #include "model/settings.h"
 
-#define PATH_MAX_BYTES 256
-#define NEAR_MAX 64
+#define NEAR_MAX  64
 #define SUM_SLACK 1e-9
-/* For "%.*s": at most 60 bytes of text that need not end in NUL. */
-#define CLIP(s) (int)((s).n > 60 ? 60 : (s).n), ((s).p != NULL ? (s).p : "")
 
-struct walk {
-    const struct keytab_read *r;
-    bool once; /* the scope stands once, as a default: no KEY_OWN_ONLY rows */
-    char path[PATH_MAX_BYTES];
-};
+static int read_value(struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                      char *base, struct err *err);
 
-static int read_value(struct walk *w, const struct key_row *row, const struct yaml_node *v, char *base, struct err *err);
-
-static int fail(const struct walk *w, const struct yaml_node *at, struct err *err)
+int keytab_fail(const struct walk *w, const struct yaml_node *at, struct err *err)
 {
     if (w->path[0] != '\0') {
         err_context(err, "%s", w->path);
@@ -30,15 +23,16 @@ static int fail(const struct walk *w, const struct yaml_node *at, struct err *er
     return err_at(err, w->r->file, at->line, at->column);
 }
 
-static size_t path_push(struct walk *w, const char *sep, struct str part)
+size_t keytab_path_push(struct walk *w, const char *sep, struct str part)
 {
     size_t old = strlen(w->path);
     int cut = part.n > 64 ? 64 : (int)part.n;
-    snprintf(w->path + old, sizeof w->path - old, "%s%.*s", old == 0 && sep[0] == '.' ? "" : sep, cut, part.p);
+    snprintf(w->path + old, sizeof w->path - old, "%s%.*s", old == 0 && sep[0] == '.' ? "" : sep,
+             cut, part.p);
     return old;
 }
 
-static size_t path_index(struct walk *w, uint32_t ix)
+size_t keytab_path_index(struct walk *w, uint32_t ix)
 {
     size_t old = strlen(w->path);
     snprintf(w->path + old, sizeof w->path - old, "[%u]", (unsigned)ix);
@@ -47,7 +41,8 @@ static size_t path_index(struct walk *w, uint32_t ix)
 
 static const char *type_of(const struct yaml_node *v)
 {
-    static const char *const names[] = {"nothing", "true or false", "a whole number", "a number", "text", "a list", "a map"};
+    static const char *const names[] = {"nothing", "true or false", "a whole number", "a number",
+                                        "text",    "a list",        "a map"};
     return names[v->type];
 }
 
@@ -56,17 +51,19 @@ static bool is_scalar(const struct yaml_node *v)
     return v->type != YAML_LIST && v->type != YAML_MAP;
 }
 
-static int wrong_type(const struct walk *w, const struct yaml_node *v, const char *want, struct err *err)
+int keytab_wrong_type(const struct walk *w, const struct yaml_node *v, const char *want,
+                      struct err *err)
 {
     if (is_scalar(v)) {
         err_set(err, -EINVAL, "expected %s, found %s (%.*s)", want, type_of(v), CLIP(v->text));
     } else {
         err_set(err, -EINVAL, "expected %s, found %s", want, type_of(v));
     }
-    return fail(w, v, err);
+    return keytab_fail(w, v, err);
 }
 
-bool keytab_is_child(const struct key_row *row, const char *scope, const char *prefix, const char **ret_name)
+bool keytab_is_child(const struct key_row *row, const char *scope, const char *prefix,
+                     const char **ret_name)
 {
     size_t n = strlen(prefix);
     const char *rest = row->path;
@@ -94,7 +91,7 @@ static const struct key_scope *find_scope(const struct keytab *tab, const char *
     return NULL;
 }
 
-static int list_alloc(const struct walk *w, uint32_t n, size_t size, void **ret, struct err *err)
+int keytab_list_alloc(const struct walk *w, uint32_t n, size_t size, void **ret, struct err *err)
 {
     *ret = arena_calloc(w->r->arena, n > 0 ? n : 1, size);
     return *ret != NULL ? 0 : err_nomem(err);
@@ -113,7 +110,7 @@ static void list_load(const char *at, const char **ret_p, uint32_t *ret_n)
     memcpy(ret_n, at + sizeof *ret_p, sizeof *ret_n);
 }
 
-static int keep_text(const struct walk *w, struct str s, struct str *ret, struct err *err)
+int keytab_keep_text(const struct walk *w, struct str s, struct str *ret, struct err *err)
 {
     struct str kept = arena_str(w->r->arena, s);
     if (kept.p == NULL) {
@@ -123,24 +120,26 @@ static int keep_text(const struct walk *w, struct str s, struct str *ret, struct
     return 0;
 }
 
-static int read_text(const struct walk *w, const struct yaml_node *v, struct str *ret, struct err *err)
+int keytab_read_text(const struct walk *w, const struct yaml_node *v, struct str *ret,
+                     struct err *err)
 {
     if (v->type != YAML_STRING) {
         if (is_scalar(v) && v->type != YAML_NULL) {
-            err_set(err, -EINVAL, "expected text, found %s: write \"%.*s\" in quotes", type_of(v), CLIP(v->text));
-            return fail(w, v, err);
+            err_set(err, -EINVAL, "expected text, found %s: write \"%.*s\" in quotes", type_of(v),
+                    CLIP(v->text));
+            return keytab_fail(w, v, err);
         }
-        return wrong_type(w, v, "text", err);
+        return keytab_wrong_type(w, v, "text", err);
     }
     if (v->text.n == 0) {
         err_set(err, -EINVAL, "empty text; leave the key out instead");
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
     if (v->text.n > LIMIT_NAME_BYTES * 4) {
         err_set(err, -EINVAL, "text of %zu bytes; at most %d", v->text.n, LIMIT_NAME_BYTES * 4);
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
-    return keep_text(w, v->text, ret, err);
+    return keytab_keep_text(w, v->text, ret, err);
 }
 
 static void number_text(char *out, size_t n, double v)
@@ -150,8 +149,8 @@ static void number_text(char *out, size_t n, double v)
     snprintf(out, n, "%.*s", (int)len, digits);
 }
 
-static int check_range(const struct walk *w, const struct key_row *row, const struct yaml_node *v, double value,
-                       struct err *err)
+static int check_range(const struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                       double value, struct err *err)
 {
     char lo[32], hi[32];
     bool finite = value - value == 0;
@@ -169,14 +168,15 @@ static int check_range(const struct walk *w, const struct key_row *row, const st
         err_set(err, -ERANGE, "%.*s is out of range: at least %s%s%s", CLIP(v->text), lo,
                 row->unit[0] != '\0' ? " " : "", row->unit);
     }
-    return fail(w, v, err);
+    return keytab_fail(w, v, err);
 }
 
-static int read_number(const struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_number(const struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                       char *at, struct err *err)
 {
     if (row->type == KEY_NUMBER) {
         if (v->type != YAML_INT && v->type != YAML_FLOAT) {
-            return wrong_type(w, v, "a number", err);
+            return keytab_wrong_type(w, v, "a number", err);
         }
         int rc = check_range(w, row, v, v->f64, err);
         if (rc == 0) {
@@ -185,7 +185,7 @@ static int read_number(const struct walk *w, const struct key_row *row, const st
         return rc;
     }
     if (v->type != YAML_INT) {
-        return wrong_type(w, v, "a whole number", err);
+        return keytab_wrong_type(w, v, "a whole number", err);
     }
     int rc = check_range(w, row, v, (double)v->i64, err);
     if (rc != 0) {
@@ -197,14 +197,15 @@ static int read_number(const struct walk *w, const struct key_row *row, const st
     }
     if (v->i64 > INT32_MAX || v->i64 < INT32_MIN) {
         err_set(err, -ERANGE, "%.*s is out of range", CLIP(v->text));
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
     int32_t small = (int32_t)v->i64;
     memcpy(at, &small, sizeof small);
     return 0;
 }
 
-static int read_duration(const struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_duration(const struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                         char *at, struct err *err)
 {
     int64_t ms = 0;
     bool session = row->type == KEY_SESSION;
@@ -213,31 +214,36 @@ static int read_duration(const struct walk *w, const struct key_row *row, const 
         memcpy(at, &ms, sizeof ms);
         return 0;
     }
-    if (!is_scalar(v) || v->type == YAML_NULL || v->type == YAML_BOOL || !str_to_duration_ms(v->text, &ms)) {
+    if (!is_scalar(v) || v->type == YAML_NULL || v->type == YAML_BOOL ||
+        !str_to_duration_ms(v->text, &ms)) {
         if (v->type == YAML_INT || v->type == YAML_FLOAT) {
-            err_set(err, -EINVAL, "a duration needs its unit: %.*sms, %.*ss, %.*sm or %.*sh", CLIP(v->text),
-                    CLIP(v->text), CLIP(v->text), CLIP(v->text));
-            return fail(w, v, err);
+            err_set(err, -EINVAL, "a duration needs its unit: %.*sms, %.*ss, %.*sm or %.*sh",
+                    CLIP(v->text), CLIP(v->text), CLIP(v->text), CLIP(v->text));
+            return keytab_fail(w, v, err);
         }
-        return wrong_type(w, v, session ? "a duration such as 20m, or forever" : "a duration such as 250ms, 60s or 20m", err);
+        return keytab_wrong_type(w, v,
+                                 session ? "a duration such as 20m, or forever"
+                                         : "a duration such as 250ms, 60s or 20m",
+                                 err);
     }
     char lo[32];
     if (ms < 0 || (double)ms < row->min || (row->max > row->min && (double)ms > row->max)) {
         number_text(lo, sizeof lo, row->min);
         err_set(err, -ERANGE, "%.*s is out of range: at least %sms%s", CLIP(v->text), lo,
                 row->max > row->min ? ", and less than the maximum that config explain tells" : "");
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
     memcpy(at, &ms, sizeof ms);
     return 0;
 }
 
-static int read_enum(const struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_enum(const struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                     char *at, struct err *err)
 {
     struct str rest = str_c(row->arg);
     int value = (int)row->min;
     if (!is_scalar(v)) {
-        return wrong_type(w, v, row->arg, err);
+        return keytab_wrong_type(w, v, row->arg, err);
     }
     while (rest.n > 0) {
         if (str_eq(str_cut(&rest, '|'), v->text)) {
@@ -247,18 +253,21 @@ static int read_enum(const struct walk *w, const struct key_row *row, const stru
         value++;
     }
     err_set(err, -EINVAL, "\"%.*s\" is not one of %s", CLIP(v->text), row->arg);
-    return fail(w, v, err);
+    return keytab_fail(w, v, err);
 }
 
-static int read_bool(const struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_bool(const struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                     char *at, struct err *err)
 {
     bool on = false;
     if (v->type == YAML_BOOL) {
         on = v->i64 != 0;
-    } else if (row->type == KEY_ON_OFF && v->type == YAML_STRING && (str_is(v->text, "on") || str_is(v->text, "off"))) {
+    } else if (row->type == KEY_ON_OFF && v->type == YAML_STRING &&
+               (str_is(v->text, "on") || str_is(v->text, "off"))) {
         on = v->text.n == 2;
     } else {
-        return wrong_type(w, v, row->type == KEY_ON_OFF ? "on or off" : "true or false", err);
+        return keytab_wrong_type(w, v, row->type == KEY_ON_OFF ? "on or off" : "true or false",
+                                 err);
     }
     memcpy(at, &on, sizeof on);
     return 0;
@@ -268,23 +277,24 @@ static int read_money(const struct walk *w, const struct yaml_node *v, char *at,
 {
     int64_t nano = 0;
     if ((v->type != YAML_INT && v->type != YAML_FLOAT) || !conf_money(v->text, &nano)) {
-        return wrong_type(w, v, "an amount of money, 0 or more, such as 0.05", err);
+        return keytab_wrong_type(w, v, "an amount of money, 0 or more, such as 0.05", err);
     }
     memcpy(at, &nano, sizeof nano);
     return 0;
 }
 
-static int read_file(const struct walk *w, const struct yaml_node *v, struct str *ret, struct err *err)
+static int read_file(const struct walk *w, const struct yaml_node *v, struct str *ret,
+                     struct err *err)
 {
     char joined[8192];
     struct str name = STR_NONE;
-    int rc = read_text(w, v, &name, err);
+    int rc = keytab_read_text(w, v, &name, err);
     if (rc != 0) {
         return rc;
     }
     if (memchr(name.p, '\0', name.n) != NULL) {
         err_set(err, -EINVAL, "a path cannot hold a NUL byte");
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
     if (name.p[0] == '/' || w->r->folder[0] == '\0') {
         *ret = name;
@@ -293,29 +303,30 @@ static int read_file(const struct walk *w, const struct yaml_node *v, struct str
     int n = snprintf(joined, sizeof joined, "%s/%.*s", w->r->folder, STR_ARG(name));
     if (n < 0 || (size_t)n >= sizeof joined) {
         err_set(err, -ENAMETOOLONG, "the path is too long");
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
-    return keep_text(w, (struct str){joined, (size_t)n}, ret, err);
+    return keytab_keep_text(w, (struct str){joined, (size_t)n}, ret, err);
 }
 
-static int read_text_list(struct walk *w, const struct yaml_node *v, str_list *ret, struct err *err)
+int keytab_read_text_list(struct walk *w, const struct yaml_node *v, str_list *ret, struct err *err)
 {
     void *mem = NULL;
     if (v->type != YAML_LIST) {
-        return wrong_type(w, v, "a list of names", err);
+        return keytab_wrong_type(w, v, "a list of names", err);
     }
-    int rc = list_alloc(w, v->n, sizeof(struct str), &mem, err);
+    int rc = keytab_list_alloc(w, v->n, sizeof(struct str), &mem, err);
     if (rc != 0) {
         return rc;
     }
     struct str *list = mem;
     for (uint32_t i = 0; i < v->n; i++) {
-        size_t old = path_index(w, i);
-        rc = read_text(w, v->items[i], &list[i], err);
+        size_t old = keytab_path_index(w, i);
+        rc = keytab_read_text(w, v->items[i], &list[i], err);
         for (uint32_t j = 0; rc == 0 && j < i && v->n <= 1000; j++) {
             if (str_eq(list[i], list[j])) {
-                err_set(err, -EINVAL, "\"%.*s\" stands in the list twice; remove one", CLIP(list[i]));
-                rc = fail(w, v->items[i], err);
+                err_set(err, -EINVAL, "\"%.*s\" stands in the list twice; remove one",
+                        CLIP(list[i]));
+                rc = keytab_fail(w, v->items[i], err);
             }
         }
         if (rc != 0) {
@@ -328,130 +339,6 @@ static int read_text_list(struct walk *w, const struct yaml_node *v, str_list *r
     return 0;
 }
 
-/* ---- label selectors ---- */
-
-static int read_expr(struct walk *w, const struct yaml_node *v, struct expr_desc *ret, struct err *err)
-{
-    static const char *const ops[] = {"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"};
-    if (v->type != YAML_MAP) {
-        return wrong_type(w, v, "a map with key, operator and values", err);
-    }
-    for (uint32_t i = 0; i < v->n; i++) {
-        const struct yaml_node *key = v->pairs[i].key, *val = v->pairs[i].val;
-        size_t old = path_push(w, ".", key->text);
-        int rc = 0;
-        if (str_is(key->text, "key")) {
-            rc = read_text(w, val, &ret->key, err);
-        } else if (str_is(key->text, "operator")) {
-            rc = read_text(w, val, &ret->op, err);
-        } else if (str_is(key->text, "values")) {
-            rc = read_text_list(w, val, &ret->values, err);
-        } else {
-            err_set(err, -EINVAL, "unknown key; key, operator and values are known");
-            rc = fail(w, key, err);
-        }
-        if (rc != 0) {
-            return rc;
-        }
-        w->path[old] = '\0';
-    }
-    bool known = false;
-    for (size_t i = 0; i < SP_COUNTOF(ops); i++) {
-        known = known || str_is(ret->op, ops[i]);
-    }
-    bool needs = str_is(ret->op, "In") || str_is(ret->op, "NotIn");
-    bool none = str_is(ret->op, "Exists") || str_is(ret->op, "DoesNotExist");
-    if (ret->key.n == 0 || !known) {
-        err_set(err, -EINVAL, "needs a key, and an operator of In, NotIn, Exists, DoesNotExist, Gt, Lt");
-        return fail(w, v, err);
-    }
-    if ((needs && ret->values.n == 0) || (none && ret->values.n > 0) || (!needs && !none && ret->values.n != 1)) {
-        err_set(err, -EINVAL, "In and NotIn need values, Exists and DoesNotExist have none, Gt and Lt have one");
-        return fail(w, v, err);
-    }
-    return 0;
-}
-
-static int read_match_labels(struct walk *w, const struct yaml_node *v, kv_list *ret, struct err *err)
-{
-    void *mem = NULL;
-    if (v->type != YAML_MAP) {
-        return wrong_type(w, v, "a map of labels", err);
-    }
-    int rc = list_alloc(w, v->n, sizeof(struct kv_desc), &mem, err);
-    if (rc != 0) {
-        return rc;
-    }
-    struct kv_desc *list = mem;
-    for (uint32_t i = 0; i < v->n; i++) {
-        const struct yaml_node *val = v->pairs[i].val;
-        size_t old = path_push(w, ".", v->pairs[i].key->text);
-        rc = keep_text(w, v->pairs[i].key->text, &list[i].key, err);
-        if (rc == 0 && val->type == YAML_STRING && val->text.n == 0) {
-            list[i].val = STR("");
-        } else if (rc == 0) {
-            rc = read_text(w, val, &list[i].val, err);
-        }
-        if (rc != 0) {
-            return rc;
-        }
-        w->path[old] = '\0';
-    }
-    ret->p = list;
-    ret->n = v->n;
-    return 0;
-}
-
-static int read_expressions(struct walk *w, const struct yaml_node *v, expr_list *ret, struct err *err)
-{
-    void *mem = NULL;
-    if (v->type != YAML_LIST) {
-        return wrong_type(w, v, "a list of expressions", err);
-    }
-    int rc = list_alloc(w, v->n, sizeof(struct expr_desc), &mem, err);
-    struct expr_desc *list = mem;
-    for (uint32_t i = 0; rc == 0 && i < v->n; i++) {
-        size_t old = path_index(w, i);
-        rc = read_expr(w, v->items[i], &list[i], err);
-        if (rc == 0) {
-            w->path[old] = '\0';
-        }
-    }
-    if (rc == 0) {
-        ret->p = list;
-        ret->n = v->n;
-    }
-    return rc;
-}
-
-static int read_selector(struct walk *w, const struct yaml_node *v, struct selector_desc *ret, struct err *err)
-{
-    struct selector_desc sel = {.given = true};
-    if (v->type != YAML_MAP || v->n == 0) {
-        return wrong_type(w, v, "a selector with matchLabels or matchExpressions", err);
-    }
-    for (uint32_t i = 0; i < v->n; i++) {
-        struct str key = v->pairs[i].key->text;
-        size_t old = path_push(w, ".", key);
-        int rc = 0;
-        if (str_is(key, "matchLabels")) {
-            rc = read_match_labels(w, v->pairs[i].val, &sel.match_labels, err);
-        } else if (str_is(key, "matchExpressions")) {
-            rc = read_expressions(w, v->pairs[i].val, &sel.match_expressions, err);
-        } else {
-            err_set(err, -EINVAL, "unknown key; a selector has matchLabels and matchExpressions: write match: {matchLabels: {%.*s: …}}",
-                    CLIP(key));
-            rc = fail(w, v->pairs[i].key, err);
-        }
-        if (rc != 0) {
-            return rc;
-        }
-        w->path[old] = '\0';
-    }
-    *ret = sel;
-    return 0;
-}
-
 /* ---- free keys ---- */
 
 static int read_shares(struct walk *w, const struct yaml_node *v, demand_list *ret, struct err *err)
@@ -459,23 +346,24 @@ static int read_shares(struct walk *w, const struct yaml_node *v, demand_list *r
     void *mem = NULL;
     double sum = 0;
     if (v->type != YAML_MAP) {
-        return wrong_type(w, v, "a map of location to share, such as {DE: 0.6, FR: 0.4}", err);
+        return keytab_wrong_type(w, v, "a map of location to share, such as {DE: 0.6, FR: 0.4}",
+                                 err);
     }
-    int rc = list_alloc(w, v->n, sizeof(struct demand_share), &mem, err);
+    int rc = keytab_list_alloc(w, v->n, sizeof(struct demand_share), &mem, err);
     if (rc != 0) {
         return rc;
     }
     struct demand_share *list = mem;
     for (uint32_t i = 0; i < v->n; i++) {
         const struct yaml_node *val = v->pairs[i].val;
-        size_t old = path_push(w, ".", v->pairs[i].key->text);
-        rc = keep_text(w, v->pairs[i].key->text, &list[i].location, err);
+        size_t old = keytab_path_push(w, ".", v->pairs[i].key->text);
+        rc = keytab_keep_text(w, v->pairs[i].key->text, &list[i].location, err);
         if (rc == 0 && val->type != YAML_INT && val->type != YAML_FLOAT) {
-            rc = wrong_type(w, val, "a share", err);
+            rc = keytab_wrong_type(w, val, "a share", err);
         }
         if (rc == 0 && !(val->f64 >= 0 && val->f64 <= 1e12)) {
             err_set(err, -ERANGE, "a share is 0 or more, found %.*s", CLIP(val->text));
-            rc = fail(w, val, err);
+            rc = keytab_fail(w, val, err);
         }
         if (rc != 0) {
             return rc;
@@ -485,8 +373,9 @@ static int read_shares(struct walk *w, const struct yaml_node *v, demand_list *r
         w->path[old] = '\0';
     }
     if (!(sum > 0)) {
-        err_set(err, -EINVAL, "no location has a share above 0; leave the key out when the demand is unknown");
-        return fail(w, v, err);
+        err_set(err, -EINVAL,
+                "no location has a share above 0; leave the key out when the demand is unknown");
+        return keytab_fail(w, v, err);
     }
     /* shares that are whole already stay as written, so that what is printed reads back as the same */
     for (uint32_t i = 0; i < v->n && (sum < 1 - SUM_SLACK || sum > 1 + SUM_SLACK); i++) {
@@ -497,28 +386,32 @@ static int read_shares(struct walk *w, const struct yaml_node *v, demand_list *r
     return 0;
 }
 
-static int read_named(struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_named(struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                      char *at, struct err *err)
 {
     bool numbers = row->type == KEY_TEXT_LONG;
     void *mem = NULL;
     if (v->type != YAML_MAP) {
-        return wrong_type(w, v, numbers ? "a map of region to number" : "a map of region to region", err);
+        return keytab_wrong_type(
+            w, v, numbers ? "a map of region to number" : "a map of region to region", err);
     }
-    int rc = list_alloc(w, v->n, numbers ? sizeof(struct region_limit) : sizeof(struct region_pair), &mem, err);
+    int rc = keytab_list_alloc(
+        w, v->n, numbers ? sizeof(struct region_limit) : sizeof(struct region_pair), &mem, err);
     if (rc != 0) {
         return rc;
     }
     for (uint32_t i = 0; i < v->n; i++) {
         struct region_limit *limit = numbers ? (struct region_limit *)mem + i : NULL;
         struct region_pair *pair = numbers ? NULL : (struct region_pair *)mem + i;
-        size_t old = path_push(w, ".", v->pairs[i].key->text);
-        rc = keep_text(w, v->pairs[i].key->text, numbers ? &limit->region : &pair->from, err);
+        size_t old = keytab_path_push(w, ".", v->pairs[i].key->text);
+        rc =
+            keytab_keep_text(w, v->pairs[i].key->text, numbers ? &limit->region : &pair->from, err);
         if (rc == 0 && numbers) {
             struct key_row one = *row;
             one.type = KEY_LONG;
             rc = read_number(w, &one, v->pairs[i].val, (char *)&limit->value, err);
         } else if (rc == 0) {
-            rc = read_text(w, v->pairs[i].val, &pair->to, err);
+            rc = keytab_read_text(w, v->pairs[i].val, &pair->to, err);
         }
         if (rc != 0) {
             return rc;
@@ -531,13 +424,15 @@ static int read_named(struct walk *w, const struct key_row *row, const struct ya
 
 /* ---- scopes ---- */
 
-static int unknown_key(const struct walk *w, const char *scope, const char *prefix, const struct yaml_node *key, struct err *err)
+static int unknown_key(const struct walk *w, const char *scope, const char *prefix,
+                       const struct yaml_node *key, struct err *err)
 {
     const char *names[NEAR_MAX], *name = NULL;
     size_t n = 0;
     for (size_t i = 0; i < w->r->tab->n_rows && n < NEAR_MAX; i++) {
         const struct key_row *row = &w->r->tab->rows[i];
-        if (keytab_is_child(row, scope, prefix, &name) && !(w->once && (row->flags & KEY_OWN_ONLY))) {
+        if (keytab_is_child(row, scope, prefix, &name) &&
+            !(w->once && (row->flags & KEY_OWN_ONLY))) {
             names[n++] = name;
         }
     }
@@ -545,19 +440,22 @@ static int unknown_key(const struct walk *w, const char *scope, const char *pref
     if (near != NULL) {
         err_set(err, -EINVAL, "unknown key \"%.*s\"; did you mean \"%s\"?", CLIP(key->text), near);
     } else {
-        err_set(err, -EINVAL, "unknown key \"%.*s\"; spawnpoint config explain lists all keys", CLIP(key->text));
+        err_set(err, -EINVAL, "unknown key \"%.*s\"; spawnpoint config explain lists all keys",
+                CLIP(key->text));
     }
-    return fail(w, key, err);
+    return keytab_fail(w, key, err);
 }
 
-static int check_keys(const struct walk *w, const char *scope, const char *prefix, const struct yaml_node *map, struct err *err)
+static int check_keys(const struct walk *w, const char *scope, const char *prefix,
+                      const struct yaml_node *map, struct err *err)
 {
     for (uint32_t i = 0; i < map->n; i++) {
         const char *name = NULL;
         bool known = false;
         for (size_t k = 0; !known && k < w->r->tab->n_rows; k++) {
             const struct key_row *row = &w->r->tab->rows[k];
-            known = keytab_is_child(row, scope, prefix, &name) && str_is(map->pairs[i].key->text, name) &&
+            known = keytab_is_child(row, scope, prefix, &name) &&
+                    str_is(map->pairs[i].key->text, name) &&
                     !(w->once && (row->flags & KEY_OWN_ONLY));
         }
         if (!known) {
@@ -567,31 +465,32 @@ static int check_keys(const struct walk *w, const char *scope, const char *prefi
     return 0;
 }
 
-static int apply_map(struct walk *w, const char *scope, const char *prefix, const struct yaml_node *map, char *base,
-                     struct err *err)
+static int apply_map(struct walk *w, const char *scope, const char *prefix,
+                     const struct yaml_node *map, char *base, struct err *err)
 {
     const char *name = NULL;
     if (map->type == YAML_NULL) {
         return 0;
     }
     if (map->type != YAML_MAP) {
-        return wrong_type(w, map, "a map", err);
+        return keytab_wrong_type(w, map, "a map", err);
     }
     int rc = check_keys(w, scope, prefix, map, err);
     for (size_t i = 0; rc == 0 && i < w->r->tab->n_rows; i++) {
         const struct key_row *row = &w->r->tab->rows[i];
-        if (!keytab_is_child(row, scope, prefix, &name) || (w->once && (row->flags & KEY_OWN_ONLY))) {
+        if (!keytab_is_child(row, scope, prefix, &name) ||
+            (w->once && (row->flags & KEY_OWN_ONLY))) {
             continue;
         }
         const struct yaml_node *v = yaml_get(map, name);
         if (v == NULL || v->type == YAML_NULL) {
             if (row->flags & KEY_REQUIRED) {
                 err_set(err, -EINVAL, "the key \"%s\" is missing", name);
-                rc = fail(w, map, err);
+                rc = keytab_fail(w, map, err);
             }
             continue;
         }
-        size_t old = path_push(w, ".", str_c(name));
+        size_t old = keytab_path_push(w, ".", str_c(name));
         rc = read_value(w, row, v, base, err);
         if (rc == 0) {
             bool yes = true;
@@ -604,14 +503,14 @@ static int apply_map(struct walk *w, const char *scope, const char *prefix, cons
     return rc;
 }
 
-static int read_element(struct walk *w, const struct key_scope *scope, const struct yaml_node *v, char *element,
-                        struct err *err)
+static int read_element(struct walk *w, const struct key_scope *scope, const struct yaml_node *v,
+                        char *element, struct err *err)
 {
     if (scope->init != NULL) {
         scope->init(element, w->r->root);
     }
     if (v->type != YAML_MAP) {
-        return wrong_type(w, v, "a map", err);
+        return keytab_wrong_type(w, v, "a map", err);
     }
     bool once = w->once;
     w->once = false;
@@ -623,8 +522,8 @@ static int read_element(struct walk *w, const struct key_scope *scope, const str
     return rc;
 }
 
-static int check_twin(const struct walk *w, const struct key_scope *scope, const struct yaml_node *v, const char *list,
-                      uint32_t ix, struct err *err)
+static int check_twin(const struct walk *w, const struct key_scope *scope,
+                      const struct yaml_node *v, const char *list, uint32_t ix, struct err *err)
 {
     struct str mine, other;
     if (scope->name_offset == KEY_NO_SET) {
@@ -634,28 +533,30 @@ static int check_twin(const struct walk *w, const struct key_scope *scope, const
     for (uint32_t i = 0; i < ix; i++) {
         memcpy(&other, list + i * scope->size + scope->name_offset, sizeof other);
         if (str_eq(mine, other)) {
-            err_set(err, -EEXIST, "the name \"%.*s\" is taken by the one in line %u; names are unique", CLIP(mine),
-                    (unsigned)v->items[i]->line);
-            return fail(w, v->items[ix], err);
+            err_set(err, -EEXIST,
+                    "the name \"%.*s\" is taken by the one in line %u; names are unique",
+                    CLIP(mine), (unsigned)v->items[i]->line);
+            return keytab_fail(w, v->items[ix], err);
         }
     }
     return 0;
 }
 
-static int read_scope_list(struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_scope_list(struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                           char *at, struct err *err)
 {
     const struct key_scope *scope = find_scope(w->r->tab, row->arg);
     void *mem = NULL;
     if (v->type != YAML_LIST) {
-        return wrong_type(w, v, "a list", err);
+        return keytab_wrong_type(w, v, "a list", err);
     }
     if (v->n > row->max) {
         err_set(err, -E2BIG, "%u entries; at most %u", (unsigned)v->n, (unsigned)row->max);
-        return fail(w, v, err);
+        return keytab_fail(w, v, err);
     }
-    int rc = list_alloc(w, v->n, scope->size, &mem, err);
+    int rc = keytab_list_alloc(w, v->n, scope->size, &mem, err);
     for (uint32_t i = 0; rc == 0 && i < v->n; i++) {
-        size_t old = path_index(w, i);
+        size_t old = keytab_path_index(w, i);
         rc = read_element(w, scope, v->items[i], (char *)mem + i * scope->size, err);
         if (rc == 0) {
             rc = check_twin(w, scope, v, mem, i, err);
@@ -671,17 +572,18 @@ static int read_scope_list(struct walk *w, const struct key_row *row, const stru
 }
 
 /* What stands there already (shipped) comes first; the same name replaces in place. */
-static int read_scope_map(struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_scope_map(struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                          char *at, struct err *err)
 {
     const struct key_scope *scope = find_scope(w->r->tab, row->arg);
     const char *old_list = NULL;
     uint32_t n = 0;
     void *mem = NULL;
     if (v->type != YAML_MAP) {
-        return wrong_type(w, v, "a map of names", err);
+        return keytab_wrong_type(w, v, "a map of names", err);
     }
     list_load(at, &old_list, &n);
-    int rc = list_alloc(w, n + v->n, scope->size, &mem, err);
+    int rc = keytab_list_alloc(w, n + v->n, scope->size, &mem, err);
     if (rc != 0) {
         return rc;
     }
@@ -692,8 +594,8 @@ static int read_scope_map(struct walk *w, const struct key_row *row, const struc
     for (uint32_t i = 0; rc == 0 && i < v->n; i++) {
         struct str name = STR_NONE, other;
         uint32_t place = 0;
-        size_t old = path_push(w, ".", v->pairs[i].key->text);
-        rc = keep_text(w, v->pairs[i].key->text, &name, err);
+        size_t old = keytab_path_push(w, ".", v->pairs[i].key->text);
+        rc = keytab_keep_text(w, v->pairs[i].key->text, &name, err);
         for (; place < n; place++) {
             memcpy(&other, list + place * scope->size + scope->name_offset, sizeof other);
             if (str_eq(other, name)) {
@@ -715,7 +617,8 @@ static int read_scope_map(struct walk *w, const struct key_row *row, const struc
     return rc;
 }
 
-static int read_scope_once(struct walk *w, const struct key_row *row, const struct yaml_node *v, char *at, struct err *err)
+static int read_scope_once(struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                           char *at, struct err *err)
 {
     const struct key_scope *scope = find_scope(w->r->tab, row->arg);
     bool once = w->once;
@@ -728,7 +631,8 @@ static int read_scope_once(struct walk *w, const struct key_row *row, const stru
     return rc;
 }
 
-static int read_value(struct walk *w, const struct key_row *row, const struct yaml_node *v, char *base, struct err *err)
+static int read_value(struct walk *w, const struct key_row *row, const struct yaml_node *v,
+                      char *base, struct err *err)
 {
     char *at = base + row->offset;
     switch (row->type) {
@@ -747,15 +651,15 @@ static int read_value(struct walk *w, const struct key_row *row, const struct ya
     case KEY_MONEY:
         return read_money(w, v, at, err);
     case KEY_TEXT:
-        return read_text(w, v, (struct str *)(void *)at, err);
+        return keytab_read_text(w, v, (struct str *)(void *)at, err);
     case KEY_FILE:
         return read_file(w, v, (struct str *)(void *)at, err);
     case KEY_ENUM:
         return read_enum(w, row, v, at, err);
     case KEY_TEXT_LIST:
-        return read_text_list(w, v, (str_list *)(void *)at, err);
+        return keytab_read_text_list(w, v, (str_list *)(void *)at, err);
     case KEY_SELECTOR:
-        return read_selector(w, v, (struct selector_desc *)(void *)at, err);
+        return keytab_read_selector(w, v, (struct selector_desc *)(void *)at, err);
     case KEY_SHARES:
         return read_shares(w, v, (demand_list *)(void *)at, err);
     case KEY_TEXT_LONG:
@@ -771,7 +675,8 @@ static int read_value(struct walk *w, const struct key_row *row, const struct ya
     return 0;
 }
 
-int keytab_apply(const struct keytab_read *r, const char *scope, const struct yaml_node *map, void *base, struct err *err)
+int keytab_apply(const struct keytab_read *r, const char *scope, const struct yaml_node *map,
+                 void *base, struct err *err)
 {
     struct walk w = {.r = r};
     return apply_map(&w, scope, "", map, base, err);

@@ -31,13 +31,15 @@ enum key_type {
     KEY_TEXT_TEXT,   /* list of struct region_pair: name to name */
     KEY_SCOPE,       /* one struct of scope arg */
     KEY_SCOPE_LIST,  /* a list of maps, each a struct of scope arg: (const T *p, uint32_t n) */
-    KEY_SCOPE_MAP    /* free names to maps, each a struct of scope arg whose name member is the key */
+    KEY_SCOPE_MAP /* free names to maps, each a struct of scope arg whose name member is the key */
 };
 
 enum key_flags {
     KEY_REQUIRED = 1u << 0,
-    KEY_OWN_ONLY = 1u << 1, /* an element's own key: not where the scope is used once, as a default (KEY_SCOPE) */
-    KEY_RESTART = 1u << 2   /* not taken over by a live reload */
+    KEY_OWN_ONLY =
+        1u
+        << 1, /* an element's own key: not where the scope is used once, as a default (KEY_SCOPE) */
+    KEY_RESTART = 1u << 2 /* not taken over by a live reload */
 };
 
 #define KEY_NO_SET SIZE_MAX
@@ -57,8 +59,9 @@ struct key_scope {
     const char *name;
     size_t size;
     size_t name_offset; /* struct str that carries the element's name; KEY_NO_SET: none */
-    void (*init)(void *element, const void *root); /* puts an element at its defaults; NULL: zeroes */
-    void (*finish)(void *element);                 /* fills what follows from other keys; NULL: nothing */
+    void (*init)(void *element,
+                 const void *root); /* puts an element at its defaults; NULL: zeroes */
+    void (*finish)(void *element);  /* fills what follows from other keys; NULL: nothing */
 };
 struct keytab {
     const struct key_row *rows;
@@ -76,11 +79,11 @@ struct keytab_read {
 
 /* Reads `map` into the struct `base` of a scope. Keys that are not given keep what `base` holds. Errors name
  * file:line:column, the key, what was found and what is right. */
-int keytab_apply(const struct keytab_read *r, const char *scope, const struct yaml_node *map, void *base,
-                 struct err *err) SP_MUST_CHECK;
+int keytab_apply(const struct keytab_read *r, const char *scope, const struct yaml_node *map,
+                 void *base, struct err *err) SP_MUST_CHECK;
 /* Writes `base` as YAML that keytab_apply reads back; `prose` puts each key's meaning above it. */
-void keytab_print(const struct keytab *tab, const char *scope, const void *base, bool prose, unsigned indent,
-                  struct buf *out);
+void keytab_print(const struct keytab *tab, const char *scope, const void *base, bool prose,
+                  unsigned indent, struct buf *out);
 /* The row of a full path as users write it ("fleets[].spot.policy", "latency.maxOverShare"); NULL = none. */
 const struct key_row *keytab_find(const struct keytab *tab, const char *scope, struct str path);
 /* One paragraph about a row; `path` as the user would write it. */
@@ -91,7 +94,8 @@ void keytab_walk(const struct keytab *tab, const char *scope, const char *prefix
 const char *key_type_name(const struct key_row *row);
 
 /* Whether `row` stands directly under `prefix` ("" = top of the scope); *ret_name is then its last part. */
-bool keytab_is_child(const struct key_row *row, const char *scope, const char *prefix, const char **ret_name);
+bool keytab_is_child(const struct key_row *row, const char *scope, const char *prefix,
+                     const char **ret_name);
 
 /* Decimal currency to nano-units, exactly; more than nine decimals are rounded half up. false: no number, negative, or over 9e9. */
 bool conf_money(struct str s, int64_t *ret);

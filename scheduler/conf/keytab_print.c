@@ -5,7 +5,7 @@
 #include "conf/keytab.h"
 #include "model/settings.h"
 
-#define NANO INT64_C(1000000000)
+#define NANO        INT64_C(1000000000)
 #define WRAP_COLUMN 100
 
 /* ---- money, durations ---- */
@@ -52,8 +52,10 @@ void conf_money_print(struct buf *out, int64_t nano)
 {
     char frac[16];
     int n = 9;
-    buf_printf(out, "%s%lld", nano < 0 ? "-" : "", (long long)(nano < 0 ? -(nano / NANO) : nano / NANO));
-    snprintf(frac, sizeof frac, "%09lld", (long long)(nano % NANO < 0 ? -(nano % NANO) : nano % NANO));
+    buf_printf(out, "%s%lld", nano < 0 ? "-" : "",
+               (long long)(nano < 0 ? -(nano / NANO) : nano / NANO));
+    snprintf(frac, sizeof frac, "%09lld",
+             (long long)(nano % NANO < 0 ? -(nano % NANO) : nano % NANO));
     while (n > 0 && frac[n - 1] == '0') {
         n--;
     }
@@ -74,7 +76,8 @@ void conf_duration_print(struct buf *out, int64_t ms)
     }
     for (size_t i = 0; i < SP_COUNTOF(units); i++) {
         /* 120s and 60s stay seconds: minutes only where they are many or a unit is left */
-        if (ms % units[i].ms == 0 && (ms / units[i].ms >= (units[i].ms == 60000 ? 5 : 1) || units[i].ms == 1)) {
+        if (ms % units[i].ms == 0 &&
+            (ms / units[i].ms >= (units[i].ms == 60000 ? 5 : 1) || units[i].ms == 1)) {
             buf_printf(out, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
             return;
         }
@@ -85,14 +88,16 @@ void conf_duration_print(struct buf *out, int64_t ms)
 
 static bool plain_text(struct str s)
 {
-    static const char *const words[] = {"null", "true", "false", "on", "off", "yes", "no", "y", "n"};
-    if (s.n == 0 || !((s.p[0] >= 'a' && s.p[0] <= 'z') || (s.p[0] >= 'A' && s.p[0] <= 'Z') || s.p[0] == '/')) {
+    static const char *const words[] = {"null", "true", "false", "on", "off",
+                                        "yes",  "no",   "y",     "n"};
+    if (s.n == 0 ||
+        !((s.p[0] >= 'a' && s.p[0] <= 'z') || (s.p[0] >= 'A' && s.p[0] <= 'Z') || s.p[0] == '/')) {
         return false;
     }
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '_' ||
-                  c == '-';
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '/' || c == '_' || c == '-';
         if (!ok) {
             return false;
         }
@@ -209,13 +214,16 @@ static int64_t load_long(const struct key_row *row, const char *at)
     return big;
 }
 
-static bool is_set(const struct keytab *tab, const struct key_row *row, const char *base, bool once);
+static bool is_set(const struct keytab *tab, const struct key_row *row, const char *base,
+                   bool once);
 
-static bool section_is_set(const struct keytab *tab, const struct key_row *row, const char *base, bool once)
+static bool section_is_set(const struct keytab *tab, const struct key_row *row, const char *base,
+                           bool once)
 {
     const char *name = NULL;
     for (size_t i = 0; i < tab->n_rows; i++) {
-        if (keytab_is_child(&tab->rows[i], row->scope, row->path, &name) && is_set(tab, &tab->rows[i], base, once)) {
+        if (keytab_is_child(&tab->rows[i], row->scope, row->path, &name) &&
+            is_set(tab, &tab->rows[i], base, once)) {
             return true;
         }
     }
@@ -364,8 +372,8 @@ struct printer {
     bool prose, once;
 };
 
-static void print_level(const struct printer *pr, const char *scope, const char *prefix, const char *base, unsigned indent,
-                        bool dash);
+static void print_level(const struct printer *pr, const char *scope, const char *prefix,
+                        const char *base, unsigned indent, bool dash);
 
 static const struct key_scope *scope_of(const struct keytab *tab, const char *name)
 {
@@ -378,7 +386,8 @@ static const struct key_scope *scope_of(const struct keytab *tab, const char *na
     return NULL;
 }
 
-static void print_elements(const struct printer *pr, const struct key_row *row, const char *at, unsigned indent)
+static void print_elements(const struct printer *pr, const struct key_row *row, const char *at,
+                           unsigned indent)
 {
     const struct key_scope *scope = scope_of(pr->tab, row->arg);
     struct printer inner = *pr;
@@ -404,7 +413,8 @@ static void print_elements(const struct printer *pr, const struct key_row *row, 
 }
 
 /* What could stand in a section that is not given. */
-static void print_commented(const struct printer *pr, const struct key_row *section, unsigned indent)
+static void print_commented(const struct printer *pr, const struct key_row *section,
+                            unsigned indent)
 {
     const char *name = NULL;
     for (size_t i = 0; i < pr->tab->n_rows; i++) {
@@ -417,8 +427,8 @@ static void print_commented(const struct printer *pr, const struct key_row *sect
     }
 }
 
-static void print_level(const struct printer *pr, const char *scope, const char *prefix, const char *base, unsigned indent,
-                        bool dash)
+static void print_level(const struct printer *pr, const char *scope, const char *prefix,
+                        const char *base, unsigned indent, bool dash)
 {
     const char *name = NULL;
     for (size_t i = 0; i < pr->tab->n_rows; i++) {
@@ -452,7 +462,8 @@ static void print_level(const struct printer *pr, const char *scope, const char 
             bool own = row->type == KEY_SECTION;
             inner.once = pr->once || !own;
             buf_char(pr->out, '\n');
-            print_level(&inner, own ? scope : row->arg, own ? row->path : "", own ? base : base + row->offset, indent + 2, false);
+            print_level(&inner, own ? scope : row->arg, own ? row->path : "",
+                        own ? base : base + row->offset, indent + 2, false);
         } else if (row->type == KEY_SCOPE_LIST || row->type == KEY_SCOPE_MAP) {
             print_elements(pr, row, base + row->offset, indent);
         } else {
@@ -463,7 +474,8 @@ static void print_level(const struct printer *pr, const char *scope, const char 
     }
 }
 
-void keytab_print(const struct keytab *tab, const char *scope, const void *base, bool prose, unsigned indent, struct buf *out)
+void keytab_print(const struct keytab *tab, const char *scope, const void *base, bool prose,
+                  unsigned indent, struct buf *out)
 {
     struct printer pr = {.tab = tab, .out = out, .prose = prose};
     print_level(&pr, scope, "", base, indent, false);
@@ -518,8 +530,9 @@ const char *key_type_name(const struct key_row *row)
 
 static bool has_range(const struct key_row *row)
 {
-    bool number = row->type == KEY_INT || row->type == KEY_LONG || row->type == KEY_NUMBER || row->type == KEY_TEXT_LONG ||
-                  row->type == KEY_DURATION || row->type == KEY_SESSION;
+    bool number = row->type == KEY_INT || row->type == KEY_LONG || row->type == KEY_NUMBER ||
+                  row->type == KEY_TEXT_LONG || row->type == KEY_DURATION ||
+                  row->type == KEY_SESSION;
     return number && (row->min != 0 || row->max != 0);
 }
 
@@ -559,7 +572,8 @@ void keytab_explain(const struct key_row *row, const char *path, struct buf *out
     put_wrapped(out, 4, "", row->prose);
 }
 
-static const struct key_row *find_in(const struct keytab *tab, const char *scope, struct str path, unsigned depth)
+static const struct key_row *find_in(const struct keytab *tab, const char *scope, struct str path,
+                                     unsigned depth)
 {
     for (size_t i = 0; i < tab->n_rows && depth < 4; i++) {
         const struct key_row *row = &tab->rows[i];
@@ -578,7 +592,8 @@ static const struct key_row *find_in(const struct keytab *tab, const char *scope
         if (rest.n == 0) {
             return row;
         }
-        if ((row->type == KEY_SCOPE_LIST || row->type == KEY_SCOPE || row->type == KEY_SCOPE_MAP) && rest.p[0] == '.') {
+        if ((row->type == KEY_SCOPE_LIST || row->type == KEY_SCOPE || row->type == KEY_SCOPE_MAP) &&
+            rest.p[0] == '.') {
             rest.p++;
             rest.n--;
             if (row->type == KEY_SCOPE_MAP) {
@@ -613,7 +628,8 @@ void keytab_walk(const struct keytab *tab, const char *scope, const char *prefix
         snprintf(path, sizeof path, "%s%s", prefix, row->path);
         each(ctx, row, path);
         if (row->type == KEY_SCOPE_LIST || row->type == KEY_SCOPE_MAP) {
-            snprintf(path, sizeof path, "%s%s%s", prefix, row->path, row->type == KEY_SCOPE_LIST ? "[]." : ".NAME.");
+            snprintf(path, sizeof path, "%s%s%s", prefix, row->path,
+                     row->type == KEY_SCOPE_LIST ? "[]." : ".NAME.");
             keytab_walk(tab, row->arg, path, each, ctx);
         }
     }

@@ -11,20 +11,22 @@
 #include "model/prices.h"
 
 #define TABLE_BYTES_MAX ((size_t)1 << 30)
-#define RTT_MAX_MS 60000.0
-#define CLIP(s) (int)((s).n > 60 ? 60 : (s).n), ((s).p != NULL ? (s).p : "")
+#define RTT_MAX_MS      60000.0
+#define CLIP(s)         (int)((s).n > 60 ? 60 : (s).n), ((s).p != NULL ? (s).p : "")
 
 static const char *const latency_columns[] = {"from", "to", "rtt_ms", "jitter_ms"};
-static const char *const price_columns[] = {"instance_type", "region", "zone", "capacity_type", "price_per_hour"};
+static const char *const price_columns[] = {"instance_type", "region", "zone", "capacity_type",
+                                            "price_per_hour"};
 
 /* The header: columns in the documented order, `optional` may be left out. */
-static int read_header(struct csv *c, const char *const *columns, uint32_t n, uint32_t optional, bool *ret_has,
-                       struct err *err)
+static int read_header(struct csv *c, const char *const *columns, uint32_t n, uint32_t optional,
+                       bool *ret_has, struct err *err)
 {
     char want[120] = "";
     size_t len = 0;
     for (uint32_t i = 0; i < n; i++) {
-        len += (size_t)snprintf(want + len, sizeof want - len, i == optional ? "[%s%s]" : "%s%s", i > 0 ? "," : "", columns[i]);
+        len += (size_t)snprintf(want + len, sizeof want - len, i == optional ? "[%s%s]" : "%s%s",
+                                i > 0 ? "," : "", columns[i]);
     }
     int rc = csv_next(c, err);
     if (rc < 0) {
@@ -42,15 +44,19 @@ static int read_header(struct csv *c, const char *const *columns, uint32_t n, ui
             *ret_has = *ret_has || i == optional;
         } else if (i != optional) {
             if (at < c->n) {
-                err_set(err, -EINVAL, "expected the column %s, found \"%.*s\"; the first line is %s", columns[i], CLIP(c->f[at].text), want);
+                err_set(err, -EINVAL,
+                        "expected the column %s, found \"%.*s\"; the first line is %s", columns[i],
+                        CLIP(c->f[at].text), want);
             } else {
-                err_set(err, -EINVAL, "the column %s is missing; the first line is %s", columns[i], want);
+                err_set(err, -EINVAL, "the column %s is missing; the first line is %s", columns[i],
+                        want);
             }
             return csv_fail(c, at, err);
         }
     }
     if (at != c->n) {
-        err_set(err, -EINVAL, "unknown column \"%.*s\"; the first line is %s", CLIP(c->f[at].text), want);
+        err_set(err, -EINVAL, "unknown column \"%.*s\"; the first line is %s", CLIP(c->f[at].text),
+                want);
         return csv_fail(c, at, err);
     }
     return 0;
@@ -65,8 +71,8 @@ static int check_fields(const struct csv *c, uint32_t n, struct err *err)
     return csv_fail(c, 0, err);
 }
 
-static int text_field(const struct csv *c, uint32_t field, const char *what, bool may_be_empty, struct arena *a, struct str *ret,
-                      struct err *err)
+static int text_field(const struct csv *c, uint32_t field, const char *what, bool may_be_empty,
+                      struct arena *a, struct str *ret, struct err *err)
 {
     struct str s = c->f[field].text;
     if ((s.n == 0 && !may_be_empty) || s.n > LIMIT_NAME_BYTES) {
@@ -77,11 +83,13 @@ static int text_field(const struct csv *c, uint32_t field, const char *what, boo
     return ret->p != NULL ? 0 : err_nomem(err);
 }
 
-static int ms_field(const struct csv *c, uint32_t field, const char *what, double *ret, struct err *err)
+static int ms_field(const struct csv *c, uint32_t field, const char *what, double *ret,
+                    struct err *err)
 {
     struct str s = c->f[field].text;
     if (!str_to_f64(s, ret) || !(*ret >= 0 && *ret <= RTT_MAX_MS)) {
-        err_set(err, -EINVAL, "%s: expected milliseconds from 0 to 60000, found \"%.*s\"", what, CLIP(s));
+        err_set(err, -EINVAL, "%s: expected milliseconds from 0 to 60000, found \"%.*s\"", what,
+                CLIP(s));
         return csv_fail(c, field, err);
     }
     return 0;
@@ -143,8 +151,9 @@ static int price_key_cmp(const void *rows, uint32_t a, uint32_t b)
 
 /* *ret_later: the row that repeats an earlier one (*ret_first), or n when there is none. *ret_order: the rows' numbers in
  * order, the caller's to free. */
-static int find_twin(const void *rows, size_t n, int (*cmp)(const void *, uint32_t, uint32_t), uint32_t *ret_first,
-                     uint32_t *ret_later, uint32_t **ret_order, struct err *err)
+static int find_twin(const void *rows, size_t n, int (*cmp)(const void *, uint32_t, uint32_t),
+                     uint32_t *ret_first, uint32_t *ret_later, uint32_t **ret_order,
+                     struct err *err)
 {
     struct order o = {.rows = rows, .n = n, .cmp = cmp};
     *ret_later = (uint32_t)n;
@@ -184,15 +193,18 @@ static uint32_t line_of_row(const char *name, struct str bytes, uint32_t ix)
     return c.line;
 }
 
-static int twin_error(const char *name, struct str bytes, uint32_t first, uint32_t later, struct err *err)
+static int twin_error(const char *name, struct str bytes, uint32_t first, uint32_t later,
+                      struct err *err)
 {
-    err_set(err, -EEXIST, "the same row stands in line %u already; keep one", (unsigned)line_of_row(name, bytes, first));
+    err_set(err, -EEXIST, "the same row stands in line %u already; keep one",
+            (unsigned)line_of_row(name, bytes, first));
     return err_at(err, name, line_of_row(name, bytes, later), 1);
 }
 
 /* ---- latency ---- */
 
-static int collect_latency(struct settings *s, const char *name, struct str bytes, latency_rows *rows, struct err *err)
+static int collect_latency(struct settings *s, const char *name, struct str bytes,
+                           latency_rows *rows, struct err *err)
 {
     struct csv c;
     bool jitter = false;
@@ -219,7 +231,8 @@ static int collect_latency(struct settings *s, const char *name, struct str byte
     return rc;
 }
 
-int config_read_latency_bytes(struct settings *s, const char *name, struct str bytes, struct err *err)
+int config_read_latency_bytes(struct settings *s, const char *name, struct str bytes,
+                              struct err *err)
 {
     latency_rows rows = {0};
     uint32_t first = 0, later = 0, *order = NULL;
@@ -253,8 +266,11 @@ static int capacity_field(const struct csv *c, uint32_t field, struct str *ret, 
 {
     static const struct {
         const char *word, *means;
-    } words[] = {{"on-demand", "on-demand"}, {"on_demand", "on-demand"}, {"ondemand", "on-demand"},
-                 {"spot", "spot"},           {"reserved", "reserved"}};
+    } words[] = {{"on-demand", "on-demand"},
+                 {"on_demand", "on-demand"},
+                 {"ondemand", "on-demand"},
+                 {"spot", "spot"},
+                 {"reserved", "reserved"}};
     struct str s = c->f[field].text;
     for (size_t i = 0; i < SP_COUNTOF(words); i++) {
         if (str_eq_nocase(s, str_c(words[i].word))) {
@@ -262,11 +278,13 @@ static int capacity_field(const struct csv *c, uint32_t field, struct str *ret, 
             return 0;
         }
     }
-    err_set(err, -EINVAL, "capacity_type: expected on-demand, spot or reserved, found \"%.*s\"", CLIP(s));
+    err_set(err, -EINVAL, "capacity_type: expected on-demand, spot or reserved, found \"%.*s\"",
+            CLIP(s));
     return csv_fail(c, field, err);
 }
 
-static int collect_prices(struct settings *s, const char *name, struct str bytes, price_rows *rows, struct err *err)
+static int collect_prices(struct settings *s, const char *name, struct str bytes, price_rows *rows,
+                          struct err *err)
 {
     struct csv c;
     bool zone = false;
@@ -281,14 +299,20 @@ static int collect_prices(struct settings *s, const char *name, struct str bytes
             return more;
         }
         rc = check_fields(&c, at + 2, err);
-        rc = rc != 0 ? rc : text_field(&c, 0, "instance_type", false, &s->arena, &row.instance_type, err);
-        rc = rc != 0 ? rc : text_field(&c, 1, "region", zone && c.f[2].text.n > 0, &s->arena, &row.region, err);
+        rc = rc != 0
+                 ? rc
+                 : text_field(&c, 0, "instance_type", false, &s->arena, &row.instance_type, err);
+        rc = rc != 0 ? rc
+                     : text_field(&c, 1, "region", zone && c.f[2].text.n > 0, &s->arena,
+                                  &row.region, err);
         if (rc == 0 && zone) {
             rc = text_field(&c, 2, "zone", true, &s->arena, &row.zone, err);
         }
         rc = rc != 0 ? rc : capacity_field(&c, at, &row.capacity_type, err);
         if (rc == 0 && !conf_money(c.f[at + 1].text, &row.price_nano_hour)) {
-            err_set(err, -EINVAL, "price_per_hour: expected an amount of money such as 0.085, found \"%.*s\"", CLIP(c.f[at + 1].text));
+            err_set(err, -EINVAL,
+                    "price_per_hour: expected an amount of money such as 0.085, found \"%.*s\"",
+                    CLIP(c.f[at + 1].text));
             rc = csv_fail(&c, at + 1, err);
         }
         if (rc == 0 && VEC_PUSH(rows, row, LIMIT_CSV_ROWS) != 0) {
@@ -298,7 +322,8 @@ static int collect_prices(struct settings *s, const char *name, struct str bytes
     return rc;
 }
 
-int config_read_prices_bytes(struct settings *s, const char *name, struct str bytes, struct err *err)
+int config_read_prices_bytes(struct settings *s, const char *name, struct str bytes,
+                             struct err *err)
 {
     price_rows rows = {0};
     uint32_t first = 0, later = 0, *order = NULL;
@@ -330,7 +355,8 @@ int config_read_prices_bytes(struct settings *s, const char *name, struct str by
 /* ---- files ---- */
 
 static int read_table(struct settings *s, const char *path, struct str *file,
-                      int (*read)(struct settings *, const char *, struct str, struct err *), struct err *err)
+                      int (*read)(struct settings *, const char *, struct str, struct err *),
+                      struct err *err)
 {
     char *bytes = NULL;
     size_t n = 0;

@@ -7,7 +7,8 @@
 
 #define HOURS_24_MS (INT64_C(24) * 3600 * 1000)
 
-#define ROW(fact, key, value, meaning, prose, source) {CONV_##fact, key, value, meaning, prose, source},
+#define ROW(fact, key, value, meaning, prose, source) \
+    {CONV_##fact, key, value, meaning, prose, source},
 static const struct conv_row rows[] = {
 #include "model/conventions.def"
 };
@@ -29,7 +30,8 @@ static bool text_matches(const char *pattern, struct str s, bool nocase)
             return false;
         }
         s.n = n - 1;
-        return nocase ? str_eq_nocase(s, (struct str){pattern, n - 1}) : str_starts(s, (struct str){pattern, n - 1});
+        return nocase ? str_eq_nocase(s, (struct str){pattern, n - 1})
+                      : str_starts(s, (struct str){pattern, n - 1});
     }
     return nocase ? str_eq_nocase(s, str_c(pattern)) : str_is(s, pattern);
 }
@@ -72,7 +74,8 @@ static size_t first_row(enum conv_fact fact)
 }
 
 /* The first row of a fact that the labels satisfy; *ret_val is the label's value. */
-static const struct conv_row *match_labels(enum conv_fact fact, const kv_list *labels, struct str *ret_val)
+static const struct conv_row *match_labels(enum conv_fact fact, const kv_list *labels,
+                                           struct str *ret_val)
 {
     for (size_t i = first_row(fact); i < SP_COUNTOF(rows) && rows[i].fact == fact; i++) {
         const struct str *val = find_label(labels, rows[i].key);
@@ -94,7 +97,8 @@ static const struct conv_row *match_taint(enum conv_fact fact, struct str key, s
     return NULL;
 }
 
-static const struct conv_row *match_taints(enum conv_fact fact, const struct taint_desc *taints, uint32_t n, struct str *ret_val)
+static const struct conv_row *match_taints(enum conv_fact fact, const struct taint_desc *taints,
+                                           uint32_t n, struct str *ret_val)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct conv_row *row = match_taint(fact, taints[i].key, taints[i].val);
@@ -138,7 +142,8 @@ bool conventions_zone_is_none(struct str zone)
 static bool number_matches(const struct expr_desc *e, const struct str *val)
 {
     int64_t have = 0, want = 0;
-    if (val == NULL || e->values.n != 1 || !str_to_i64(*val, &have) || !str_to_i64(e->values.p[0], &want)) {
+    if (val == NULL || e->values.n != 1 || !str_to_i64(*val, &have) ||
+        !str_to_i64(e->values.p[0], &want)) {
         return false;
     }
     return str_is(e->op, "Gt") ? have > want : have < want;
@@ -177,7 +182,8 @@ static bool selects(const struct selector_desc *s, const kv_list *labels)
     for (uint32_t i = 0; i < s->match_labels.n; i++) {
         bool hit = false;
         for (uint32_t j = 0; !hit && j < labels->n; j++) {
-            hit = str_eq(labels->p[j].key, s->match_labels.p[i].key) && str_eq(labels->p[j].val, s->match_labels.p[i].val);
+            hit = str_eq(labels->p[j].key, s->match_labels.p[i].key) &&
+                  str_eq(labels->p[j].val, s->match_labels.p[i].val);
         }
         if (!hit) {
             return false;
@@ -293,7 +299,8 @@ static int32_t read_small(const struct reading *r, enum conv_fact fact)
         val.p++;
         val.n--;
     }
-    return ok && str_to_i64(val, &number) && number >= 0 && number <= INT32_MAX ? (int32_t)number : 0;
+    return ok && str_to_i64(val, &number) && number >= 0 && number <= INT32_MAX ? (int32_t)number
+                                                                                : 0;
 }
 
 static int read_hardware(const struct reading *r, struct err *err)
@@ -338,10 +345,12 @@ static int read_gpu(const struct reading *r, uint32_t *flags, struct err *err)
     if (match_labels(CONV_GPU_PRODUCT, r->labels, &product) != NULL && product.n > 0) {
         *flags |= NODE_GPU;
     }
-    if (str_ends(product, STR("-SHARED")) || match_labels(CONV_GPU_SHARED, r->labels, &val) != NULL) {
+    if (str_ends(product, STR("-SHARED")) ||
+        match_labels(CONV_GPU_SHARED, r->labels, &val) != NULL) {
         *flags |= NODE_GPU_SHARED;
     }
-    if (match_labels(CONV_GPU_PRESENT, r->labels, &val) != NULL && !str_eq_nocase(val, STR("false"))) {
+    if (match_labels(CONV_GPU_PRESENT, r->labels, &val) != NULL &&
+        !str_eq_nocase(val, STR("false"))) {
         *flags |= NODE_GPU;
     }
     if (match_taints(CONV_GPU_TAINT, r->taints, r->n_taints, &val) != NULL) {
@@ -350,9 +359,13 @@ static int read_gpu(const struct reading *r, uint32_t *flags, struct err *err)
     int rc = keep(r, cut_suffix(product), &r->f->gpu_product, err);
     rc = rc != 0 ? rc : read_sym(r, CONV_MIG_STRATEGY, &r->f->mig_strategy, err);
     rc = rc != 0 ? rc : read_sym(r, CONV_GPU_MODE, &r->f->gpu_mode, err);
-    r->f->gpu_memory_mib = match_labels(CONV_GPU_MEMORY, r->labels, &val) != NULL && str_to_i64(val, &mib) && mib > 0 ? mib : 0;
+    r->f->gpu_memory_mib =
+        match_labels(CONV_GPU_MEMORY, r->labels, &val) != NULL && str_to_i64(val, &mib) && mib > 0
+            ? mib
+            : 0;
     r->f->gpu_compute_major = read_small(r, CONV_GPU_COMPUTE);
-    if (match_labels(CONV_GPU_MODE, r->labels, &val) != NULL && str_eq_nocase(val, STR("display"))) {
+    if (match_labels(CONV_GPU_MODE, r->labels, &val) != NULL &&
+        str_eq_nocase(val, STR("display"))) {
         *flags |= NODE_GPU_DISPLAY;
     }
     return rc;
@@ -375,7 +388,8 @@ static void read_end(const struct reading *r, const struct node_desc *d)
     int64_t end = 0;
     r->f->created_ms = d->meta.created_ms;
     r->f->end_ms = 0;
-    if (match_labels(CONV_END_OF_LIFE, &d->meta.annotations, &val) != NULL && str_to_time_ms(val, &end) && end > 0) {
+    if (match_labels(CONV_END_OF_LIFE, &d->meta.annotations, &val) != NULL &&
+        str_to_time_ms(val, &end) && end > 0) {
         r->f->end_ms = end;
     }
     if (d->meta.created_ms > 0 && match_labels(CONV_LIFE_24H, r->labels, &val) != NULL) {
@@ -439,7 +453,8 @@ static uint32_t read_state(const struct node_desc *d)
 {
     uint32_t flags = d->unschedulable ? NODE_CORDONED : 0u;
     for (uint32_t i = 0; i < d->conditions.n; i++) {
-        if (str_is(d->conditions.p[i].type, "Ready") && !str_is(d->conditions.p[i].status, "True")) {
+        if (str_is(d->conditions.p[i].type, "Ready") &&
+            !str_is(d->conditions.p[i].status, "True")) {
             flags |= NODE_NOT_READY;
         }
     }
@@ -463,15 +478,21 @@ static uint32_t read_kind(const struct reading *r)
     if (match_labels(CONV_FAULT_DOMAIN, r->labels, &val) != NULL) {
         flags |= NODE_SINGLE_FAULT_DOMAIN;
     }
-    if (match_labels(CONV_INSTANCE_TYPE, r->labels, &type) != NULL && match_taint(CONV_BURSTABLE, type, STR_NONE) != NULL) {
+    if (match_labels(CONV_INSTANCE_TYPE, r->labels, &type) != NULL &&
+        match_taint(CONV_BURSTABLE, type, STR_NONE) != NULL) {
         flags |= NODE_BURSTABLE;
     }
     return flags;
 }
 
-int conventions_read_node(struct cluster *c, const struct node_desc *d, node_ix node, struct err *err)
+int conventions_read_node(struct cluster *c, const struct node_desc *d, node_ix node,
+                          struct err *err)
 {
-    struct reading r = {.c = c, .f = &c->facts[node.v], .labels = &d->meta.labels, .taints = d->taints.p, .n_taints = d->taints.n};
+    struct reading r = {.c = c,
+                        .f = &c->facts[node.v],
+                        .labels = &d->meta.labels,
+                        .taints = d->taints.p,
+                        .n_taints = d->taints.n};
     uint32_t flags = c->flags[node.v] & NODE_LIVE;
     int rc = read_sym(&r, CONV_REGION, &r.f->region, err);
     rc = rc != 0 ? rc : read_zone(&r, err);

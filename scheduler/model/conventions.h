@@ -9,7 +9,8 @@
 #include "model/cluster.h"
 
 /* Fills flags, facts and capacity type of a node from its labels, taints, annotations, conditions and settings. */
-int conventions_read_node(struct cluster *c, const struct node_desc *d, node_ix node, struct err *err) SP_MUST_CHECK;
+int conventions_read_node(struct cluster *c, const struct node_desc *d, node_ix node,
+                          struct err *err) SP_MUST_CHECK;
 /* Whether a resource name is an accelerator (nvidia.com/gpu, nvidia.com/mig-…, amd.com/gpu, …). */
 bool conventions_is_accelerator(struct str resource);
 /* Whether a taint marks a node that is leaving, hard (2), soft (1), or not at all (0). */
@@ -19,11 +20,42 @@ bool conventions_is_sibling_label(struct str key);
 
 /* The tables, for the docs and for tests. */
 enum conv_fact {
-    CONV_REGION = 0, CONV_ZONE, CONV_INSTANCE_TYPE, CONV_ARCH, CONV_OS, CONV_HOSTNAME, CONV_FAMILY, CONV_GENERATION, CONV_CLOCK,
-    CONV_BURSTABLE, CONV_CAPACITY, CONV_CAPACITY_TAINT, CONV_FAULT_DOMAIN, CONV_LIFE_24H, CONV_END_OF_LIFE, CONV_POOL,
-    CONV_POOL_TAINT, CONV_GPU_PRODUCT, CONV_GPU_PRESENT, CONV_GPU_TAINT, CONV_GPU_MEMORY, CONV_GPU_COMPUTE, CONV_GPU_MODE,
-    CONV_MIG_STRATEGY, CONV_GPU_SHARED, CONV_ACCELERATOR, CONV_SYSTEM_LABEL, CONV_SYSTEM_TAINT, CONV_GAME_LABEL,
-    CONV_GAME_TAINT, CONV_VIRTUAL_LABEL, CONV_VIRTUAL_TAINT, CONV_DOOM, CONV_NOT_READY_TAINT, CONV_SIBLING, CONV_FACTS
+    CONV_REGION = 0,
+    CONV_ZONE,
+    CONV_INSTANCE_TYPE,
+    CONV_ARCH,
+    CONV_OS,
+    CONV_HOSTNAME,
+    CONV_FAMILY,
+    CONV_GENERATION,
+    CONV_CLOCK,
+    CONV_BURSTABLE,
+    CONV_CAPACITY,
+    CONV_CAPACITY_TAINT,
+    CONV_FAULT_DOMAIN,
+    CONV_LIFE_24H,
+    CONV_END_OF_LIFE,
+    CONV_POOL,
+    CONV_POOL_TAINT,
+    CONV_GPU_PRODUCT,
+    CONV_GPU_PRESENT,
+    CONV_GPU_TAINT,
+    CONV_GPU_MEMORY,
+    CONV_GPU_COMPUTE,
+    CONV_GPU_MODE,
+    CONV_MIG_STRATEGY,
+    CONV_GPU_SHARED,
+    CONV_ACCELERATOR,
+    CONV_SYSTEM_LABEL,
+    CONV_SYSTEM_TAINT,
+    CONV_GAME_LABEL,
+    CONV_GAME_TAINT,
+    CONV_VIRTUAL_LABEL,
+    CONV_VIRTUAL_TAINT,
+    CONV_DOOM,
+    CONV_NOT_READY_TAINT,
+    CONV_SIBLING,
+    CONV_FACTS
 };
 struct conv_row {
     enum conv_fact fact;

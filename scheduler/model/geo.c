@@ -4,7 +4,7 @@
 #include "base/fmath.h"
 
 #define EARTH_KM 6371.0
-#define RADIANS (3.14159265358979323846 / 180.0)
+#define RADIANS  (3.14159265358979323846 / 180.0)
 
 struct known_place {
     struct str name;

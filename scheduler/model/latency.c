@@ -5,13 +5,13 @@
 #include "base/mem.h"
 #include "model/places.h"
 
-#define NEIGHBOUR_KM 500.0
-#define FLOOR_MS 5.0        /* nobody is nearer than the access network */
-#define FRESH_MS (INT64_C(6) * 3600 * 1000)
-#define HOUR_MS 3600000.0
-#define STALE_MS (INT64_C(7) * 24 * 3600 * 1000) /* older tables are not used at all */
-#define WIDEN_PER_HOUR 0.1
-#define QUANTILE_SLACK 1e-9 /* shares are normalised doubles: 0.6 + 0.3 may miss 0.9 by a bit */
+#define NEIGHBOUR_KM    500.0
+#define FLOOR_MS        5.0 /* nobody is nearer than the access network */
+#define FRESH_MS        (INT64_C(6) * 3600 * 1000)
+#define HOUR_MS         3600000.0
+#define STALE_MS        (INT64_C(7) * 24 * 3600 * 1000) /* older tables are not used at all */
+#define WIDEN_PER_HOUR  0.1
+#define QUANTILE_SLACK  1e-9 /* shares are normalised doubles: 0.6 + 0.3 may miss 0.9 by a bit */
 #define STACK_LOCATIONS 256
 
 place_ix latency_place(const struct cluster *c, node_ix node)
@@ -41,14 +41,16 @@ static double widened(const struct settings *s, double jitter)
     return over > 0 ? jitter * (1 + WIDEN_PER_HOUR * ((double)over / HOUR_MS)) : jitter;
 }
 
-static struct pair from_row(const struct settings *s, const struct latency_row *row, double jitter_factor, enum latency_source source)
+static struct pair from_row(const struct settings *s, const struct latency_row *row,
+                            double jitter_factor, enum latency_source source)
 {
     double jitter = widened(s, row->jitter_ms) * jitter_factor;
     double e = row->rtt_ms + s->latency.jitter_factor * jitter;
     return (struct pair){.score_ms = e, .cutoff_ms = e, .jitter_ms = jitter, .source = source};
 }
 
-static const struct latency_row *direct_row(const struct cluster *c, struct str from, const struct place *place)
+static const struct latency_row *direct_row(const struct cluster *c, struct str from,
+                                            const struct place *place)
 {
     for (uint32_t i = 0; i < place->n; i++) {
         const struct latency_row *row = places_row(c, from, sym_str(c->syms, place->names[i]));
@@ -61,7 +63,8 @@ static const struct latency_row *direct_row(const struct cluster *c, struct str 
 
 /* The row whose ends are nearest to the wanted ones: another `from` for this place, or this `from` to another place; each
  * within NEIGHBOUR_KM. Ties go to the smaller name. */
-static const struct latency_row *neighbour_row(const struct cluster *c, struct str from, const struct place *place)
+static const struct latency_row *neighbour_row(const struct cluster *c, struct str from,
+                                               const struct place *place)
 {
     const struct latency_row *best = NULL;
     struct geo_point at = {0, 0};
@@ -122,8 +125,8 @@ static struct pair judge_pair(const struct cluster *c, struct str from, const st
     return (struct pair){.source = LATENCY_NONE};
 }
 
-enum latency_source latency_pair(const struct cluster *c, struct str from, place_ix place, double *ret_score_ms,
-                                 double *ret_cutoff_ms, double *ret_jitter_ms)
+enum latency_source latency_pair(const struct cluster *c, struct str from, place_ix place,
+                                 double *ret_score_ms, double *ret_cutoff_ms, double *ret_jitter_ms)
 {
     const struct place *p = places_get(c, place);
     struct pair pair = {.source = LATENCY_NONE};
@@ -156,7 +159,8 @@ static bool worst_known(const struct cluster *c, demand_list demand, struct pair
             continue;
         }
         for (uint32_t k = 0; k < froms[lo].n; k++) {
-            struct pair pair = from_row(c->settings, places_row_at(c, froms[lo].first + k), 1, LATENCY_WORST);
+            struct pair pair =
+                from_row(c->settings, places_row_at(c, froms[lo].first + k), 1, LATENCY_WORST);
             if (!any || pair.score_ms > ret->score_ms) {
                 *ret = pair;
                 any = true;
@@ -204,8 +208,8 @@ struct sums {
     uint32_t n;
 };
 
-static void add_pair(struct sums *s, struct weighted *w, const struct pair *pair, double share, const struct latency_class *cls,
-                     struct latency_value *ret)
+static void add_pair(struct sums *s, struct weighted *w, const struct pair *pair, double share,
+                     const struct latency_class *cls, struct latency_value *ret)
 {
     w[s->n++] = (struct weighted){pair->score_ms, share};
     s->total += share;
@@ -220,8 +224,9 @@ static void add_pair(struct sums *s, struct weighted *w, const struct pair *pair
 
 /* Fills w with what is known; locations of which nothing is known take the worst: first of the table, else of what
  * the other locations see here. false: nothing is known of any. */
-static bool weigh(const struct cluster *c, demand_list demand, const struct place *place, const struct latency_class *cls,
-                  struct weighted *w, struct sums *s, struct latency_value *ret)
+static bool weigh(const struct cluster *c, demand_list demand, const struct place *place,
+                  const struct latency_class *cls, struct weighted *w, struct sums *s,
+                  struct latency_value *ret)
 {
     double lost = 0;
     struct pair here = {0}, worst = {0};
@@ -252,8 +257,8 @@ static bool weigh(const struct cluster *c, demand_list demand, const struct plac
     return s->n > 0;
 }
 
-void latency_judge(const struct cluster *c, demand_list demand, place_ix place, const struct latency_class *cls,
-                   struct latency_value *ret)
+void latency_judge(const struct cluster *c, demand_list demand, place_ix place,
+                   const struct latency_class *cls, struct latency_value *ret)
 {
     struct weighted few[STACK_LOCATIONS], *w = few;
     const struct place *p = places_get(c, place);

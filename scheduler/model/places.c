@@ -7,11 +7,11 @@
 #include "model/cluster_store.h"
 
 struct cluster_places {
-    struct map64 by_key; /* hash of a place's names to its number */
-    VEC(struct place) all; /* [0]: unknown */
+    struct map64 by_key;             /* hash of a place's names to its number */
+    VEC(struct place) all;           /* [0]: unknown */
     const struct settings *settings; /* whose table is indexed, and its rows then */
     const struct latency_row *rows;
-    uint32_t *order;     /* rows of the latency table by (from, to) */
+    uint32_t *order; /* rows of the latency table by (from, to) */
     uint32_t n_order;
     VEC(struct named_point) froms, tos;
 };
@@ -62,7 +62,8 @@ static void sort_rows(const struct latency_row *rows, uint32_t *ix, size_t n, bo
     }
 }
 
-static int collect_names(struct cluster_places *p, const struct latency_row *rows, uint32_t n, bool by_to, struct err *err)
+static int collect_names(struct cluster_places *p, const struct latency_row *rows, uint32_t n,
+                         bool by_to, struct err *err)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct latency_row *row = &rows[p->order[i]];
@@ -75,7 +76,8 @@ static int collect_names(struct cluster_places *p, const struct latency_row *row
         }
         struct named_point point = {.name = name, .first = i, .n = 1};
         point.has_at = geo_find(name, &point.at);
-        int rc = by_to ? VEC_PUSH(&p->tos, point, LIMIT_CSV_ROWS) : VEC_PUSH(&p->froms, point, LIMIT_CSV_ROWS);
+        int rc = by_to ? VEC_PUSH(&p->tos, point, LIMIT_CSV_ROWS)
+                       : VEC_PUSH(&p->froms, point, LIMIT_CSV_ROWS);
         if (rc != 0) {
             return err_nomem(err);
         }
@@ -119,7 +121,9 @@ static int ensure(struct cluster *c, struct err *err)
 {
     struct cluster_places *p = c->places;
     if (p != NULL) {
-        return p->settings == c->settings && p->rows == c->settings->latency.rows.p ? 0 : index_table(p, c->settings, err);
+        return p->settings == c->settings && p->rows == c->settings->latency.rows.p
+                   ? 0
+                   : index_table(p, c->settings, err);
     }
     p = mem_calloc(1, sizeof *p);
     if (p == NULL || VEC_PUSH(&p->all, ((struct place){.n = 0}), UINT32_MAX) != 0) {
@@ -159,7 +163,8 @@ void places_free(struct cluster *c)
 static const struct cluster_places *indexed(const struct cluster *c)
 {
     const struct cluster_places *p = c->places;
-    return p != NULL && p->settings == c->settings && p->rows == c->settings->latency.rows.p ? p : NULL;
+    return p != NULL && p->settings == c->settings && p->rows == c->settings->latency.rows.p ? p
+                                                                                             : NULL;
 }
 
 const struct latency_row *places_row_at(const struct cluster *c, uint32_t i)
@@ -227,7 +232,9 @@ uint32_t places_count(const struct cluster *c)
 
 const struct place *places_get(const struct cluster *c, place_ix place)
 {
-    return c->places != NULL && place.v > 0 && place.v < c->places->all.n ? &c->places->all.p[place.v] : NULL;
+    return c->places != NULL && place.v > 0 && place.v < c->places->all.n
+               ? &c->places->all.p[place.v]
+               : NULL;
 }
 
 /* ---- a node's place ---- */
@@ -248,7 +255,8 @@ static void add_name(const struct cluster *c, struct place *place, sym name)
     }
 }
 
-static void add_label_names(const struct cluster *c, const struct node_facts *f, struct place *place)
+static void add_label_names(const struct cluster *c, const struct node_facts *f,
+                            struct place *place)
 {
     const struct cluster_places *p = c->places;
     struct labelset set = cluster_labels(c, f->labels);
@@ -260,7 +268,8 @@ static void add_label_names(const struct cluster *c, const struct node_facts *f,
         }
         /* by the label's name, so that the order of interning does not matter */
         uint32_t at = n < PLACE_NAMES_MAX ? n : PLACE_NAMES_MAX;
-        while (at > 0 && str_cmp(sym_str(c->syms, keys[at - 1]), sym_str(c->syms, set.p[i].key)) > 0) {
+        while (at > 0 &&
+               str_cmp(sym_str(c->syms, keys[at - 1]), sym_str(c->syms, set.p[i].key)) > 0) {
             if (at < PLACE_NAMES_MAX) {
                 keys[at] = keys[at - 1];
                 vals[at] = vals[at - 1];
@@ -292,7 +301,8 @@ static bool same_place(const struct place *a, const struct place *b)
 }
 
 /* The number of an equal place, made when new. Hash twins move on to the next key. */
-static int intern_place(struct cluster_places *p, const struct place *place, place_ix *ret, struct err *err)
+static int intern_place(struct cluster_places *p, const struct place *place, place_ix *ret,
+                        struct err *err)
 {
     uint64_t key = 0x706c616365u;
     for (uint32_t i = 0; i < place->n; i++) {

@@ -7,11 +7,13 @@
 #include "model/conventions.h"
 
 #define NANO_PER_CORE INT64_C(33000000)
-#define NANO_PER_GIB INT64_C(4500000)
-#define NANO_PER_GPU INT64_C(800000000)
-#define PRICE_MAX_NANO (INT64_C(1000000) * 1000000000) /* a node of a million an hour: sums stay far from overflow */
+#define NANO_PER_GIB  INT64_C(4500000)
+#define NANO_PER_GPU  INT64_C(800000000)
+#define PRICE_MAX_NANO \
+    (INT64_C(1000000) * 1000000000) /* a node of a million an hour: sums stay far from overflow */
 
-#define TYPE(name, cpu, mem, gpus, clock, nano) {{name, sizeof(name) - 1}, cpu, mem, gpus, clock, nano},
+#define TYPE(name, cpu, mem, gpus, clock, nano) \
+    {{name, sizeof(name) - 1}, cpu, mem, gpus, clock, nano},
 static const struct instance_type types[] = {
 #include "model/instance_types.def"
 };
@@ -71,10 +73,11 @@ static const struct price_row *find_row(const struct settings *s, const struct p
 }
 
 /* The zone's row, then the region's. */
-static const struct price_row *row_of(const struct settings *s, struct str type, struct str region, struct str zone,
-                                      const char *capacity)
+static const struct price_row *row_of(const struct settings *s, struct str type, struct str region,
+                                      struct str zone, const char *capacity)
 {
-    struct price_row want = {.instance_type = type, .region = region, .zone = zone, .capacity_type = str_c(capacity)};
+    struct price_row want = {
+        .instance_type = type, .region = region, .zone = zone, .capacity_type = str_c(capacity)};
     const struct price_row *row = zone.n > 0 ? find_row(s, &want) : NULL;
     if (row == NULL && zone.n > 0) {
         want.region = STR_NONE; /* a row may name its zone alone */
@@ -97,7 +100,8 @@ static int64_t count_gpus(const struct cluster *c, node_ix node)
         }
         if (str_starts(name, STR("nvidia.com/mig"))) {
             parts += n < 1000000 ? n : 1000000;
-        } else if (!str_ends(name, STR(".shared")) && !str_contains(name, STR("mem")) && !str_contains(name, STR("milli"))) {
+        } else if (!str_ends(name, STR(".shared")) && !str_contains(name, STR("mem")) &&
+                   !str_contains(name, STR("milli"))) {
             whole += n < 1000000 ? n : 1000000;
         }
     }
@@ -115,18 +119,25 @@ static bool from_table(struct cluster *c, node_ix node, bool spot, bool reserved
 {
     const struct settings *s = c->settings;
     const struct node_facts *f = &c->facts[node.v];
-    struct str type = sym_str(c->syms, f->instance_type), region = sym_str(c->syms, f->region), zone = sym_str(c->syms, f->zone);
+    struct str type = sym_str(c->syms, f->instance_type), region = sym_str(c->syms, f->region),
+               zone = sym_str(c->syms, f->zone);
     if (type.n == 0 || s->prices.rows.n == 0) {
         return false;
     }
-    const struct price_row *row = row_of(s, type, region, zone, spot ? "spot" : reserved ? "reserved" : "on-demand");
+    const struct price_row *row = row_of(s, type, region, zone,
+                                         spot       ? "spot"
+                                         : reserved ? "reserved"
+                                                    : "on-demand");
     if (row != NULL) {
         set_price(c, node, row->price_nano_hour, false);
         return true;
     }
     row = row_of(s, type, region, zone, "on-demand");
     if (row != NULL && (spot || reserved)) {
-        set_price(c, node, spot ? (i128)row->price_nano_hour * PRICES_SPOT_PERMILLE / 1000 : row->price_nano_hour, true);
+        set_price(c, node,
+                  spot ? (i128)row->price_nano_hour * PRICES_SPOT_PERMILLE / 1000
+                       : row->price_nano_hour,
+                  true);
         return true;
     }
     return false;
@@ -136,21 +147,25 @@ void prices_set_node(struct cluster *c, node_ix node)
 {
     const struct settings *s = c->settings;
     const struct node_facts *f = &c->facts[node.v];
-    bool spot = c->capacity[node.v] == CAPACITY_SPOT, reserved = c->capacity[node.v] == CAPACITY_RESERVED;
-    if (f->pool >= 0 && (uint32_t)f->pool < s->pools.n && s->pools.p[f->pool].price_nano_hour >= 0) {
+    bool spot = c->capacity[node.v] == CAPACITY_SPOT,
+         reserved = c->capacity[node.v] == CAPACITY_RESERVED;
+    if (f->pool >= 0 && (uint32_t)f->pool < s->pools.n &&
+        s->pools.p[f->pool].price_nano_hour >= 0) {
         set_price(c, node, s->pools.p[f->pool].price_nano_hour, false);
         return;
     }
     if (from_table(c, node, spot, reserved)) {
         return;
     }
-    const struct instance_type *type = f->instance_type.v != 0 ? prices_find_type(sym_str(c->syms, f->instance_type)) : NULL;
+    const struct instance_type *type =
+        f->instance_type.v != 0 ? prices_find_type(sym_str(c->syms, f->instance_type)) : NULL;
     int64_t nano = 0;
     if (type != NULL) {
         nano = type->nano_usd_hour;
     } else {
         nano = prices_by_resources(c->alloc[RES_CPU] != NULL ? c->alloc[RES_CPU][node.v] : 0,
-                                   c->alloc[RES_MEMORY] != NULL ? c->alloc[RES_MEMORY][node.v] : 0, count_gpus(c, node));
+                                   c->alloc[RES_MEMORY] != NULL ? c->alloc[RES_MEMORY][node.v] : 0,
+                                   count_gpus(c, node));
     }
     /* the shipped table is in dollars: in another currency its figures are a guess as well */
     bool guessed = type == NULL || spot || !str_is(s->currency, "USD");

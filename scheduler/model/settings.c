@@ -3,13 +3,16 @@
 #include "model/settings.h"
 
 #define SETTINGS_ARENA_MAX ((size_t)2 << 30) /* LIMIT_CSV_ROWS rows of a table with their text */
-#define NANO_CENT INT64_C(10000000)
+#define NANO_CENT          INT64_C(10000000)
 
 /* good / ok / max round trip in milliseconds per class of games: sources in docs/config.md. */
 static const struct latency_class shipped_classes[] = {
-    {STR("competitive"), 35, 60, 100, true},   {STR("action"), 60, 100, 150, true},
-    {STR("third-person"), 80, 150, 250, true}, {STR("strategy"), 120, 300, 600, true},
-    {STR("turn-based"), 250, 600, 1200, true}, {STR("streaming"), 40, 60, 80, true},
+    {STR("competitive"), 35, 60, 100, true},
+    {STR("action"), 60, 100, 150, true},
+    {STR("third-person"), 80, 150, 250, true},
+    {STR("strategy"), 120, 300, 600, true},
+    {STR("turn-based"), 250, 600, 1200, true},
+    {STR("streaming"), 40, 60, 80, true},
     {STR("none"), 0, 0, 0, false},
 };
 

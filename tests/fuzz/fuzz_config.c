@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > BYTES_MAX) {
         return 0;
     }
-    if (config_load_bytes("fuzz", (struct str){(const char *)data, size}, "/nonexistent", &s, &err) != 0) {
+    if (config_load_bytes("fuzz", (struct str){(const char *)data, size}, "/nonexistent", &s,
+                          &err) != 0) {
         require(err.code < 0 && err.text[0] != '\0', "an error has a code and words");
         return 0;
     }
@@ -41,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         require(rc == 0, "what is printed is accepted");
         config_print(&twice, &again);
-        require(twice.broken || (out.n == twice.n && memcmp(out.p, twice.p, out.n) == 0), "what is printed reads back the same");
+        require(twice.broken || (out.n == twice.n && memcmp(out.p, twice.p, out.n) == 0),
+                "what is printed reads back the same");
         settings_done(&again);
     }
     buf_done(&out);

@@ -21,7 +21,8 @@ static void check_latency(const struct settings *s)
 {
     for (uint32_t i = 0; i < s->latency.rows.n; i++) {
         const struct latency_row *r = &s->latency.rows.p[i];
-        require(r->rtt_ms >= 0 && r->rtt_ms <= 60000 && r->jitter_ms >= 0 && r->jitter_ms <= 60000, "milliseconds in range");
+        require(r->rtt_ms >= 0 && r->rtt_ms <= 60000 && r->jitter_ms >= 0 && r->jitter_ms <= 60000,
+                "milliseconds in range");
         require(r->from.n > 0 && r->to.n > 0, "both ends are named");
         if (i > 0) {
             int d = str_cmp(r[-1].from, r->from);
@@ -34,7 +35,8 @@ static void check_prices(const struct settings *s)
 {
     for (uint32_t i = 0; i < s->prices.rows.n; i++) {
         require(s->prices.rows.p[i].price_nano_hour >= 0, "no negative price");
-        require(i == 0 || prices_row_cmp(&s->prices.rows.p[i - 1], &s->prices.rows.p[i]) < 0, "sorted, each key once");
+        require(i == 0 || prices_row_cmp(&s->prices.rows.p[i - 1], &s->prices.rows.p[i]) < 0,
+                "sorted, each key once");
     }
 }
 

@@ -34,7 +34,8 @@ static void check_page(const char *path, void (*gen)(struct buf *out))
     bool same = n == out.n && memcmp(have, out.p, n) == 0;
     mem_free(have);
     if (!same) {
-        fail_msg("%s is out of step with its table: run this test with SPAWNPOINT_WRITE_DOCS=1", path);
+        fail_msg("%s is out of step with its table: run this test with SPAWNPOINT_WRITE_DOCS=1",
+                 path);
     }
 }
 
@@ -52,6 +53,7 @@ static void test_conventions_page(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_config_page), cmocka_unit_test(test_conventions_page)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_config_page),
+                                       cmocka_unit_test(test_conventions_page)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ static node_ix put_label(struct fixture *f, const char *key, const char *val)
     return put(f, &d);
 }
 
-static node_ix put_taint(struct fixture *f, const char *key, const char *val, enum taint_effect effect)
+static node_ix put_taint(struct fixture *f, const char *key, const char *val,
+                         enum taint_effect effect)
 {
     struct taint_desc t = {str_c(key), str_c(val), effect};
     struct node_desc d = {.taints = {&t, 1}};
@@ -102,7 +103,8 @@ static void test_capacity(void **state)
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         node_ix n = put_label(f, cases[i].key, cases[i].val);
         if (f->c->capacity[n.v] != cases[i].want) {
-            fail_msg("%s=%s: %d instead of %d", cases[i].key, cases[i].val, f->c->capacity[n.v], (int)cases[i].want);
+            fail_msg("%s=%s: %d instead of %d", cases[i].key, cases[i].val, f->c->capacity[n.v],
+                     (int)cases[i].want);
         }
         const char *source = f->c->facts[n.v].capacity_source;
         assert_true((cases[i].want == CAPACITY_UNKNOWN) == (source == NULL));
@@ -162,8 +164,9 @@ static void test_text_facts(void **state)
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         node_ix n = put_label(f, cases[i].key, cases[i].val);
         const struct node_facts *x = &f->c->facts[n.v];
-        const sym got[] = {x->region,      x->zone,        x->instance_type, x->arch,     x->os, x->provider_pool,
-                           x->gpu_product, x->mig_strategy, x->gpu_mode,      x->family};
+        const sym got[] = {x->region,   x->zone,          x->instance_type, x->arch,
+                           x->os,       x->provider_pool, x->gpu_product,   x->mig_strategy,
+                           x->gpu_mode, x->family};
         assert_sym(f, got[cases[i].fact], cases[i].want, cases[i].key);
     }
 }
@@ -238,7 +241,8 @@ static void test_flags_of_labels(void **state)
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         node_ix n = put_label(f, cases[i].key, cases[i].val);
         if (((f->c->flags[n.v] & cases[i].flag) != 0) != cases[i].want) {
-            fail_msg("%s=%s: flags %x, flag %x", cases[i].key, cases[i].val, f->c->flags[n.v], cases[i].flag);
+            fail_msg("%s=%s: flags %x, flag %x", cases[i].key, cases[i].val, f->c->flags[n.v],
+                     cases[i].flag);
         }
     }
 }
@@ -262,7 +266,8 @@ static void test_flags_of_taints(void **state)
         {"aws-node-termination-handler/rebalance-recommendation", "ev-1", NODE_LEAVING_SOON, true},
         {"aws-node-termination-handler/rebalance-recommendation", "ev-1", NODE_DOOMED, false},
         {"cloud.google.com/impending-node-termination", "", NODE_DOOMED, true},
-        {"ignore-taint.cluster-autoscaler.kubernetes.io/oke-impending-node-termination", "", NODE_DOOMED, true},
+        {"ignore-taint.cluster-autoscaler.kubernetes.io/oke-impending-node-termination", "",
+         NODE_DOOMED, true},
         {"node.cloudprovider.kubernetes.io/shutdown", "", NODE_DOOMED, true},
         {"node.kubernetes.io/out-of-service", "nodeshutdown", NODE_DOOMED, true},
         {"node.kubernetes.io/not-ready", "", NODE_NOT_READY, true},
@@ -293,13 +298,19 @@ static void test_flags_of_taints(void **state)
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         node_ix n = put_taint(f, cases[i].key, cases[i].val, EFFECT_NO_SCHEDULE);
         if (((f->c->flags[n.v] & cases[i].flag) != 0) != cases[i].want) {
-            fail_msg("taint %s=%s: flags %x, flag %x", cases[i].key, cases[i].val, f->c->flags[n.v], cases[i].flag);
+            fail_msg("taint %s=%s: flags %x, flag %x", cases[i].key, cases[i].val, f->c->flags[n.v],
+                     cases[i].flag);
         }
     }
-    assert_int_equal(f->c->capacity[put_taint(f, "node-type", "spot", EFFECT_NO_SCHEDULE).v], CAPACITY_SPOT);
-    assert_int_equal(f->c->capacity[put_taint(f, "kubernetes.azure.com/scalesetpriority", "spot", EFFECT_NO_SCHEDULE).v],
+    assert_int_equal(f->c->capacity[put_taint(f, "node-type", "spot", EFFECT_NO_SCHEDULE).v],
                      CAPACITY_SPOT);
-    assert_int_equal(f->c->capacity[put_taint(f, "cloud.google.com/gke-spot", "true", EFFECT_NO_SCHEDULE).v], CAPACITY_SPOT);
+    assert_int_equal(
+        f->c->capacity
+            [put_taint(f, "kubernetes.azure.com/scalesetpriority", "spot", EFFECT_NO_SCHEDULE).v],
+        CAPACITY_SPOT);
+    assert_int_equal(
+        f->c->capacity[put_taint(f, "cloud.google.com/gke-spot", "true", EFFECT_NO_SCHEDULE).v],
+        CAPACITY_SPOT);
     node_ix n = put_taint(f, "workload-type", "cpu-intensive", EFFECT_NO_SCHEDULE);
     assert_sym(f, f->c->facts[n.v].provider_pool, "cpu-intensive", "pool by taint");
 }
@@ -307,25 +318,48 @@ static void test_flags_of_taints(void **state)
 static void test_numbers(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(f->c->facts[put_label(f, "nvidia.com/gpu.memory", "15360").v].gpu_memory_mib, 15360);
-    assert_int_equal(f->c->facts[put_label(f, "karpenter.k8s.aws/instance-gpu-memory", "22888").v].gpu_memory_mib, 22888);
-    assert_int_equal(f->c->facts[put_label(f, "nvidia.com/gpu.memory", "lots").v].gpu_memory_mib, 0);
-    assert_int_equal(f->c->facts[put_label(f, "nvidia.com/gpu.compute.major", "8").v].gpu_compute_major, 8);
-    assert_int_equal(f->c->facts[put_label(f, "karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz", "3500").v].clock_mhz, 3500);
-    assert_int_equal(f->c->facts[put_label(f, "karpenter.k8s.aws/instance-generation", "7").v].generation, 7);
-    assert_int_equal(f->c->facts[put_label(f, "eks.amazonaws.com/instance-generation", "6").v].generation, 6);
-    assert_int_equal(f->c->facts[put_label(f, "karpenter.azure.com/sku-version", "v5").v].generation, 5);
-    assert_int_equal(f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "c7g.xlarge").v].generation, 7);
-    assert_int_equal(f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "Standard_D4s_v5").v].generation, 5);
-    assert_int_equal(f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "n2-standard-4").v].generation, 2);
-    assert_int_equal(f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "whatever9").v].generation, 0);
-    assert_int_equal(f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "c6i.2xlarge").v].clock_mhz, 3500);
+    assert_int_equal(f->c->facts[put_label(f, "nvidia.com/gpu.memory", "15360").v].gpu_memory_mib,
+                     15360);
+    assert_int_equal(f->c->facts[put_label(f, "karpenter.k8s.aws/instance-gpu-memory", "22888").v]
+                         .gpu_memory_mib,
+                     22888);
+    assert_int_equal(f->c->facts[put_label(f, "nvidia.com/gpu.memory", "lots").v].gpu_memory_mib,
+                     0);
+    assert_int_equal(
+        f->c->facts[put_label(f, "nvidia.com/gpu.compute.major", "8").v].gpu_compute_major, 8);
+    assert_int_equal(
+        f->c->facts[put_label(f, "karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz", "3500")
+                        .v]
+            .clock_mhz,
+        3500);
+    assert_int_equal(
+        f->c->facts[put_label(f, "karpenter.k8s.aws/instance-generation", "7").v].generation, 7);
+    assert_int_equal(
+        f->c->facts[put_label(f, "eks.amazonaws.com/instance-generation", "6").v].generation, 6);
+    assert_int_equal(
+        f->c->facts[put_label(f, "karpenter.azure.com/sku-version", "v5").v].generation, 5);
+    assert_int_equal(
+        f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "c7g.xlarge").v].generation,
+        7);
+    assert_int_equal(
+        f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "Standard_D4s_v5").v]
+            .generation,
+        5);
+    assert_int_equal(
+        f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "n2-standard-4").v].generation,
+        2);
+    assert_int_equal(
+        f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "whatever9").v].generation, 0);
+    assert_int_equal(
+        f->c->facts[put_label(f, "node.kubernetes.io/instance-type", "c6i.2xlarge").v].clock_mhz,
+        3500);
 }
 
 static void test_end_of_life(void **state)
 {
     struct fixture *f = *state;
-    struct kv_desc end = {STR("karpenter.sh/nodeclaim-termination-timestamp"), STR("2026-01-02T00:00:00Z")};
+    struct kv_desc end = {STR("karpenter.sh/nodeclaim-termination-timestamp"),
+                          STR("2026-01-02T00:00:00Z")};
     struct kv_desc preemptible = {STR("cloud.google.com/gke-preemptible"), STR("true")};
     struct node_desc d = {.meta.annotations = {&end, 1}};
     assert_int_equal(f->c->facts[put(f, &d).v].end_ms, INT64_C(1767312000000));
@@ -361,12 +395,18 @@ static void test_state(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const yes[] = {"nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb", "nvidia.com/mig1g.5gb",
-                                      "amd.com/gpu", "aws.amazon.com/neuron", "gpu.intel.com/i915", "google.com/tpu"};
-    static const char *const no[] = {"cpu", "memory", "nvidia.com/other", "example.com/gpu", "smarter-devices/fuse", ""};
-    static const char *const siblings[] = {"agones.dev/gameserver", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
-                                           "batch.kubernetes.io/job-completion-index", "controller-uid",
-                                           "batch.kubernetes.io/controller-uid", "game.kruise.io/gs-state"};
+    static const char *const yes[] = {
+        "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb", "nvidia.com/mig1g.5gb",
+        "amd.com/gpu",    "aws.amazon.com/neuron", "gpu.intel.com/i915",    "google.com/tpu"};
+    static const char *const no[] = {
+        "cpu", "memory", "nvidia.com/other", "example.com/gpu", "smarter-devices/fuse", ""};
+    static const char *const siblings[] = {"agones.dev/gameserver",
+                                           "statefulset.kubernetes.io/pod-name",
+                                           "apps.kubernetes.io/pod-index",
+                                           "batch.kubernetes.io/job-completion-index",
+                                           "controller-uid",
+                                           "batch.kubernetes.io/controller-uid",
+                                           "game.kruise.io/gs-state"};
     for (size_t i = 0; i < SP_COUNTOF(yes); i++) {
         assert_true(conventions_is_accelerator(str_c(yes[i])));
     }
@@ -378,18 +418,26 @@ static void test_names(void **state)
     }
     assert_false(conventions_is_sibling_label(STR("app")));
     assert_false(conventions_is_sibling_label(STR("agones.dev/role")));
-    assert_int_equal(conventions_taint_doom(STR("karpenter.sh/disrupted"), STR(""), EFFECT_NO_SCHEDULE), 2);
-    assert_int_equal(conventions_taint_doom(STR("DeletionCandidateOfClusterAutoscaler"), STR("1"), EFFECT_PREFER_NO_SCHEDULE), 1);
-    assert_int_equal(conventions_taint_doom(STR("game-server"), STR("true"), EFFECT_NO_SCHEDULE), 0);
+    assert_int_equal(
+        conventions_taint_doom(STR("karpenter.sh/disrupted"), STR(""), EFFECT_NO_SCHEDULE), 2);
+    assert_int_equal(conventions_taint_doom(STR("DeletionCandidateOfClusterAutoscaler"), STR("1"),
+                                            EFFECT_PREFER_NO_SCHEDULE),
+                     1);
+    assert_int_equal(conventions_taint_doom(STR("game-server"), STR("true"), EFFECT_NO_SCHEDULE),
+                     0);
 }
 
 static void test_configured_pools_win(void **state)
 {
     struct fixture *f = *state;
     struct kv_desc metal = {STR("pool"), STR("metal")}, infra = {STR("pool"), STR("infra")};
-    struct pool_settings pools[] = {{.name = STR("metal"), .match = {.given = true, .match_labels = {&metal, 1}}, .price_nano_hour = 7},
-                                    {.name = STR("infra"), .match = {.given = true, .match_labels = {&infra, 1}},
-                                     .system = true, .price_nano_hour = -1}};
+    struct pool_settings pools[] = {{.name = STR("metal"),
+                                     .match = {.given = true, .match_labels = {&metal, 1}},
+                                     .price_nano_hour = 7},
+                                    {.name = STR("infra"),
+                                     .match = {.given = true, .match_labels = {&infra, 1}},
+                                     .system = true,
+                                     .price_nano_hour = -1}};
     struct settings s = f->settings;
     struct err err = ERR_NONE;
     s.pools.p = pools;
@@ -417,9 +465,11 @@ static void test_table_is_well_formed(void **state)
     (void)state;
     assert_true(n > 120);
     for (size_t i = 0; i < n; i++) {
-        assert_true(rows[i].key[0] != '\0' && rows[i].prose[0] != '\0' && rows[i].source[0] != '\0');
+        assert_true(rows[i].key[0] != '\0' && rows[i].prose[0] != '\0' &&
+                    rows[i].source[0] != '\0');
         for (size_t j = 0; j < i; j++) {
-            if (rows[i].fact == rows[j].fact && strcmp(rows[i].key, rows[j].key) == 0 && strcmp(rows[i].value, rows[j].value) == 0) {
+            if (rows[i].fact == rows[j].fact && strcmp(rows[i].key, rows[j].key) == 0 &&
+                strcmp(rows[i].value, rows[j].value) == 0) {
                 fail_msg("%s stands twice", rows[i].key);
             }
         }
@@ -431,7 +481,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_capacity, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_text_facts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_first_key_wins_and_raw_zone_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_first_key_wins_and_raw_zone_is_kept, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_flags_of_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flags_of_taints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_numbers, set_up, tear_down),

@@ -18,10 +18,10 @@ static const struct latency_class fast = {{"fast", 4}, 40, 60, 80, true};
 
 static const struct latency_row table[] = {
     /* unsorted on purpose */
-    {STR("PL"), STR("eu-central-1"), 30, 0},   {STR("DE"), STR("eu-central-1"), 10, 2},
-    {STR("FR"), STR("eu-central-1"), 20, 4},   {STR("DE"), STR("eu-central-1b"), 14, 0},
-    {STR("DE"), STR("edge-7"), 3, 0},          {STR("far-out"), STR("elsewhere"), 400, 0},
-    {STR("DE"), STR("us-east-1"), 95, 5},      {STR("FR"), STR("us-east-1"), 85, 0},
+    {STR("PL"), STR("eu-central-1"), 30, 0}, {STR("DE"), STR("eu-central-1"), 10, 2},
+    {STR("FR"), STR("eu-central-1"), 20, 4}, {STR("DE"), STR("eu-central-1b"), 14, 0},
+    {STR("DE"), STR("edge-7"), 3, 0},        {STR("far-out"), STR("elsewhere"), 400, 0},
+    {STR("DE"), STR("us-east-1"), 95, 5},    {STR("FR"), STR("us-east-1"), 85, 0},
 };
 
 struct fixture {
@@ -50,7 +50,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static node_ix put(struct fixture *f, const char *name, const char *region, const char *zone, const char *edge)
+static node_ix put(struct fixture *f, const char *name, const char *region, const char *zone,
+                   const char *edge)
 {
     struct kv_desc kv[3];
     uint32_t n = 0;
@@ -78,7 +79,8 @@ static void near(double have, double want, const char *what)
     }
 }
 
-static struct latency_value judge(struct fixture *f, node_ix node, const struct demand_share *d, uint32_t n)
+static struct latency_value judge(struct fixture *f, node_ix node, const struct demand_share *d,
+                                  uint32_t n)
 {
     struct latency_value v;
     latency_judge(f->c, (demand_list){d, n}, latency_place(f->c, node), &fast, &v);
@@ -127,12 +129,15 @@ static void test_zone_before_region_before_label(void **state)
 {
     struct fixture *f = *state;
     static const struct demand_share de[] = {{STR("DE"), 1}};
-    near(judge(f, put(f, "a", "eu-central-1", "eu-central-1b", "edge-7"), de, 1).p90_ms, 14, "zone row");
-    near(judge(f, put(f, "b", "eu-central-1", "eu-central-1c", "edge-7"), de, 1).p90_ms, 12, "region row");
+    near(judge(f, put(f, "a", "eu-central-1", "eu-central-1b", "edge-7"), de, 1).p90_ms, 14,
+         "zone row");
+    near(judge(f, put(f, "b", "eu-central-1", "eu-central-1c", "edge-7"), de, 1).p90_ms, 12,
+         "region row");
     near(judge(f, put(f, "c", NULL, NULL, "edge-7"), de, 1).p90_ms, 3, "label row");
     /* FR has no row for the zone: its region's counts */
     static const struct demand_share fr[] = {{STR("FR"), 1}};
-    near(judge(f, put(f, "d", "eu-central-1", "eu-central-1b", NULL), fr, 1).p90_ms, 24, "region row for a zone");
+    near(judge(f, put(f, "d", "eu-central-1", "eu-central-1b", NULL), fr, 1).p90_ms, 24,
+         "region row for a zone");
     assert_int_equal(latency_place(f->c, put(f, "e", "eu-central-1", "eu-central-1b", NULL)).v,
                      latency_place(f->c, put(f, "d", "eu-central-1", "eu-central-1b", NULL)).v);
     assert_int_equal(latency_place(f->c, put(f, "x", NULL, NULL, "not-in-the-table")).v, 0);
@@ -167,12 +172,16 @@ static void test_distance_when_no_table_helps(void **state)
     near(v.p90_ms, geo_distance_km(a, b) / 100 * 2.07, "median factor for scores");
     near(v.over_share, 1, "p90 factor for cutoffs");
     double score = 0, cutoff = 0, jitter = 1;
-    assert_int_equal(latency_pair(f->c, STR("BR-SP"), latency_place(f->c, n), &score, &cutoff, &jitter), LATENCY_DISTANCE);
+    assert_int_equal(
+        latency_pair(f->c, STR("BR-SP"), latency_place(f->c, n), &score, &cutoff, &jitter),
+        LATENCY_DISTANCE);
     near(cutoff / score, 3.95 / 2.07, "factors");
     near(jitter, 0, "no jitter is known");
     /* the floor: nobody is at 0 ms */
-    assert_int_equal(latency_pair(f->c, STR("seoul"), latency_place(f->c, put(f, "k", "ap-northeast-2", NULL, NULL)), &score, &cutoff,
-                                  &jitter), LATENCY_DISTANCE);
+    assert_int_equal(latency_pair(f->c, STR("seoul"),
+                                  latency_place(f->c, put(f, "k", "ap-northeast-2", NULL, NULL)),
+                                  &score, &cutoff, &jitter),
+                     LATENCY_DISTANCE);
     near(score, 5, "floor");
 }
 
@@ -222,7 +231,8 @@ static void test_without_any_table(void **state)
     struct fixture *f = *state;
     struct settings plain;
     struct err err = ERR_NONE;
-    node_ix near_node = put(f, "a", "eu-central-1", "eu-central-1a", NULL), far_node = put(f, "b", "us-west-2", NULL, NULL);
+    node_ix near_node = put(f, "a", "eu-central-1", "eu-central-1a", NULL),
+            far_node = put(f, "b", "us-west-2", NULL, NULL);
     assert_int_equal(settings_default(&plain, &err), 0);
     assert_int_equal(cluster_set_settings(f->c, &plain, &err), 0);
     struct latency_value a = judge(f, near_node, d, 2), b = judge(f, far_node, d, 2);
@@ -261,7 +271,8 @@ static void test_zones_of_a_region_are_alike(void **state)
     struct fixture *f = *state;
     struct latency_value a = judge(f, put(f, "a", "eu-central-1", "eu-central-1a", NULL), de, 1);
     struct latency_value b = judge(f, put(f, "b", "eu-central-1", "eu-central-1b", NULL), de, 1);
-    double band = f->settings.latency.dead_band_ms > a.jitter_ms ? f->settings.latency.dead_band_ms : a.jitter_ms;
+    double band = f->settings.latency.dead_band_ms > a.jitter_ms ? f->settings.latency.dead_band_ms
+                                                                 : a.jitter_ms;
     near(f->settings.latency.dead_band_ms, 5, "dead band");
     assert_true(b.p90_ms - a.p90_ms < band && a.p90_ms - b.p90_ms < band);
     near(a.jitter_ms, 2, "jitter of the row");

@@ -36,7 +36,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static node_ix put(struct fixture *f, const char *type, const char *capacity, const char *zone, int64_t cores, int64_t gib, int64_t gpus)
+static node_ix put(struct fixture *f, const char *type, const char *capacity, const char *zone,
+                   int64_t cores, int64_t gib, int64_t gpus)
 {
     struct kv_desc kv[] = {{STR("topology.kubernetes.io/region"), STR("r1")},
                            {STR("topology.kubernetes.io/zone"), str_c(zone)},
@@ -56,8 +57,8 @@ static void is(struct fixture *f, node_ix n, int64_t nano, bool guessed, const c
 {
     bool flag = (f->c->flags[n.v] & NODE_PRICE_GUESSED) != 0;
     if (f->c->price_nano_hour[n.v] != nano || flag != guessed) {
-        fail_msg("%s: %lld guessed=%d instead of %lld guessed=%d", what, (long long)f->c->price_nano_hour[n.v], flag, (long long)nano,
-                 guessed);
+        fail_msg("%s: %lld guessed=%d instead of %lld guessed=%d", what,
+                 (long long)f->c->price_nano_hour[n.v], flag, (long long)nano, guessed);
     }
 }
 
@@ -69,7 +70,8 @@ static void test_by_resources(void **state)
     assert_int_equal(prices_by_resources(500, 0, 0), 16500000);
     assert_true(prices_by_resources(INT64_MAX, INT64_MAX, INT64_MAX) > 0);
     is(f, put(f, "house-made", "on-demand", "z", 8, 16, 0), 336000000, true, "own machine");
-    is(f, put(f, "house-made", "on-demand", "z", 8, 16, 1), 1136000000, true, "own machine with a GPU");
+    is(f, put(f, "house-made", "on-demand", "z", 8, 16, 1), 1136000000, true,
+       "own machine with a GPU");
     is(f, put(f, "house-made", "spot", "z", 8, 16, 0), 117600000, true, "own machine on spot");
 }
 
@@ -78,13 +80,15 @@ static void test_shipped_types(void **state)
     struct fixture *f = *state;
     is(f, put(f, "c6i.2xlarge", "on-demand", "z", 7, 14, 0), 340000000, false, "shipped");
     is(f, put(f, "c6i.2xlarge", "", "z", 7, 14, 0), 340000000, false, "capacity type unknown");
-    is(f, put(f, "c6i.2xlarge", "spot", "z", 7, 14, 0), 119000000, true, "shipped less the usual discount");
+    is(f, put(f, "c6i.2xlarge", "spot", "z", 7, 14, 0), 119000000, true,
+       "shipped less the usual discount");
     assert_non_null(prices_find_type(STR("n2-standard-8")));
     assert_non_null(prices_find_type(STR("Standard_D8s_v5")));
     assert_non_null(prices_find_type(STR("standard_d8s_v5")));
     assert_null(prices_find_type(STR("c6i")));
     f->settings.currency = STR("EUR");
-    is(f, put(f, "c6i.2xlarge", "on-demand", "z", 7, 14, 0), 340000000, true, "dollars shown as euros");
+    is(f, put(f, "c6i.2xlarge", "on-demand", "z", 7, 14, 0), 340000000, true,
+       "dollars shown as euros");
 }
 
 static void test_table_rows(void **state)
@@ -100,12 +104,16 @@ static void test_table_rows(void **state)
     f->settings.prices.rows.p = rows;
     f->settings.prices.rows.n = SP_COUNTOF(rows);
     is(f, put(f, "c6i.2xlarge", "on-demand", "z1", 7, 14, 0), 400000000, false, "region's row");
-    is(f, put(f, "c6i.2xlarge", "spot", "z1", 7, 14, 0), 90000000, false, "zone's row before the region's");
-    is(f, put(f, "c6i.2xlarge", "spot", "z2", 7, 14, 0), 110000000, false, "region's row for another zone");
+    is(f, put(f, "c6i.2xlarge", "spot", "z1", 7, 14, 0), 90000000, false,
+       "zone's row before the region's");
+    is(f, put(f, "c6i.2xlarge", "spot", "z2", 7, 14, 0), 110000000, false,
+       "region's row for another zone");
     is(f, put(f, "metal", "on-demand", "z9", 7, 14, 0), 2000000000, false, "row of a zone alone");
     is(f, put(f, "metal", "spot", "z1", 7, 14, 0), 350000000, true, "spot from the on-demand row");
-    is(f, put(f, "metal", "reserved", "z1", 7, 14, 0), 1000000000, true, "reserved from the on-demand row");
-    is(f, put(f, "c5.large", "on-demand", "z1", 2, 4, 0), 85000000, false, "not in the table: shipped");
+    is(f, put(f, "metal", "reserved", "z1", 7, 14, 0), 1000000000, true,
+       "reserved from the on-demand row");
+    is(f, put(f, "c5.large", "on-demand", "z1", 2, 4, 0), 85000000, false,
+       "not in the table: shipped");
     /* the same rows, sorted, as the reader leaves them */
     static const struct price_row sorted[] = {
         {STR("c6i.2xlarge"), STR("r1"), STR(""), STR("on-demand"), 400000000},
@@ -128,15 +136,19 @@ static void test_pool_price_wins(void **state)
 {
     struct fixture *f = *state;
     static const struct kv_desc zone = {STR("topology.kubernetes.io/zone"), STR("z1")};
-    struct pool_settings pool = {.name = STR("p"), .match = {.given = true, .match_labels = {&zone, 1}}, .price_nano_hour = 0};
+    struct pool_settings pool = {.name = STR("p"),
+                                 .match = {.given = true, .match_labels = {&zone, 1}},
+                                 .price_nano_hour = 0};
     f->settings.pools.p = &pool;
     f->settings.pools.n = 1;
     is(f, put(f, "c6i.2xlarge", "on-demand", "z1", 7, 14, 0), 0, false, "a free pool");
     pool.price_nano_hour = 123;
     is(f, put(f, "c6i.2xlarge", "spot", "z1", 7, 14, 0), 123, false, "the pool's own price");
-    is(f, put(f, "c6i.2xlarge", "on-demand", "z2", 7, 14, 0), 340000000, false, "outside of the pool");
+    is(f, put(f, "c6i.2xlarge", "on-demand", "z2", 7, 14, 0), 340000000, false,
+       "outside of the pool");
     pool.price_nano_hour = -1;
-    is(f, put(f, "c6i.2xlarge", "on-demand", "z1", 7, 14, 0), 340000000, false, "a pool without a price");
+    is(f, put(f, "c6i.2xlarge", "on-demand", "z1", 7, 14, 0), 340000000, false,
+       "a pool without a price");
 }
 
 int main(void)
