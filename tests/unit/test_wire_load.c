@@ -55,7 +55,7 @@ static uint64_t noted(const char *what)
 }
 
 #define NODE(name) "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\"}}"
-#define POD(name, spec) "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"},"
+#define POD(name, spec) "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"}," \
     "\"spec\":{" spec "}}"
 
 static void test_forms(void **state)
@@ -97,7 +97,8 @@ static void test_faults(void **state)
         {"{\"a\":1}", 1, 1, "not a Kubernetes object"},
         {"", 1, 1, "an empty file"},
         {"{\"apiVersion\":\"v1\",\"items\":[\n" NODE("n") ",\n  {\"kind\":5]", 3, 12, "expected"},
-        {"[\n " POD("p", "\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"1x\"}}}]") "]", 2, 112, "spec.containers[0].resources.requests.cpu"},
+        {"[\n " POD("p", "\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"1x\"}}}]") "]", 2, 112,
+         "spec.containers[0].resources.requests.cpu"},
         {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: a}\nvalue: "
             "2000000000\n", 4, 8, "1000000000"},
         {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: system-x}\nvalue: "
