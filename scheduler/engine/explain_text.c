@@ -290,7 +290,7 @@ static void write_top(struct writer *w, const struct explanation *x)
     for (uint32_t i = 0; i < n; i++) {
         name_width = top[i]->name.n > name_width ? (uint32_t)top[i]->name.n : name_width;
     }
-    name_width = name_width > w->width / 3 ? w->width / 3 : name_width;
+    name_width = name_width > w->width * 2 / 5 ? w->width * 2 / 5 : name_width;
     uint32_t n_cols = pick_columns(w, x, top, n, 2 + name_width + 7 + 14, cols, SP_COUNTOF(cols));
     char head[96];
     (void)snprintf(head, sizeof head, "Best of %u that fit (of %u)%s", feasible, x->n_nodes,
