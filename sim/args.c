@@ -9,38 +9,61 @@
 #define MAX_REPEATS 100000
 
 enum flag_id {
-    FLAG_CLUSTER, FLAG_WORKLOAD, FLAG_POLICY, FLAG_SEED, FLAG_REPACK, FLAG_PLACEMENTS, FLAG_EXPECT, FLAG_POD, FLAG_PENDING,
-    FLAG_SERVER, FLAG_CONFIG, FLAG_LATENCY, FLAG_PRICES, FLAG_OUTPUT, FLAG_COLOR, FLAG_HELP
+    FLAG_CLUSTER,
+    FLAG_WORKLOAD,
+    FLAG_POLICY,
+    FLAG_SEED,
+    FLAG_REPACK,
+    FLAG_PLACEMENTS,
+    FLAG_EXPECT,
+    FLAG_POD,
+    FLAG_PENDING,
+    FLAG_SERVER,
+    FLAG_CONFIG,
+    FLAG_LATENCY,
+    FLAG_PRICES,
+    FLAG_OUTPUT,
+    FLAG_COLOR,
+    FLAG_HELP
 };
 struct flag {
-    const char *name;  /* with the dashes */
-    char letter;       /* 0 = none */
+    const char *name; /* with the dashes */
+    char letter;      /* 0 = none */
     enum flag_id id;
     unsigned verbs;
     const char *value; /* NULL: takes none */
     const char *text;
 };
 
-#define RUNS (VERB_SIMULATE | VERB_COMPARE)
-#define READS (RUNS | VERB_EXPLAIN)
+#define RUNS      (VERB_SIMULATE | VERB_COMPARE)
+#define READS     (RUNS | VERB_EXPLAIN)
 #define ALL_VERBS (READS | VERB_DEMO)
 
 static const struct flag flags[] = {
-    {"--cluster", 0, FLAG_CLUSTER, READS, "PATH", "a dump: a file, a folder, or - for standard input; repeat for parts"},
-    {"--workload", 0, FLAG_WORKLOAD, RUNS, "PATH", "manifests whose controllers make all of their pods (repeatable)"},
+    {"--cluster", 0, FLAG_CLUSTER, READS, "PATH",
+     "a dump: a file, a folder, or - for standard input; repeat for parts"},
+    {"--workload", 0, FLAG_WORKLOAD, RUNS, "PATH",
+     "manifests whose controllers make all of their pods (repeatable)"},
     {"--pod", 0, FLAG_POD, VERB_EXPLAIN, "NS/NAME", "the pod to explain (repeatable)"},
     {"--pending", 0, FLAG_PENDING, VERB_EXPLAIN, NULL, "every waiting pod, each judged alone"},
     {"--policy", 0, FLAG_POLICY, READS, "P", "a preset's name or a configuration file"},
     {"--seed", 0, FLAG_SEED, RUNS, "N", "for policies that draw lots (repeatable: one run each)"},
-    {"--repack", 0, FLAG_REPACK, RUNS, NULL, "lift every pod but DaemonSets' and mirrors, and place them anew"},
-    {"--placements", 0, FLAG_PLACEMENTS, RUNS, NULL, "list where each pod goes, and why one does not"},
-    {"--expect", 0, FLAG_EXPECT, RUNS, "EXPR", "e.g. 'latency.p90Ms < 60'; exit 3 when a run misses it (repeatable)"},
-    {"--server", 0, FLAG_SERVER, VERB_EXPLAIN, "URL", "ask a running server's admin port for its last live decision"},
-    {"--config", 0, FLAG_CONFIG, READS, "FILE", "fleets, pools and rates for presets named by --policy"},
+    {"--repack", 0, FLAG_REPACK, RUNS, NULL,
+     "lift every pod but DaemonSets' and mirrors, and place them anew"},
+    {"--placements", 0, FLAG_PLACEMENTS, RUNS, NULL,
+     "list where each pod goes, and why one does not"},
+    {"--expect", 0, FLAG_EXPECT, RUNS, "EXPR",
+     "e.g. 'latency.p90Ms < 60'; exit 3 when a run misses it (repeatable)"},
+    {"--server", 0, FLAG_SERVER, VERB_EXPLAIN, "URL",
+     "ask a running server's admin port for its last live decision"},
+    {"--config", 0, FLAG_CONFIG, READS, "FILE",
+     "fleets, pools and rates for presets named by --policy"},
     {"--latency", 0, FLAG_LATENCY, READS, "FILE", "CSV from,to,rtt_ms[,jitter_ms]"},
-    {"--prices", 0, FLAG_PRICES, READS, "FILE", "CSV instance_type,region[,zone],capacity_type,price_per_hour"},
+    {"--prices", 0, FLAG_PRICES, READS, "FILE",
+     "CSV instance_type,region[,zone],capacity_type,price_per_hour"},
     {"--output", 'o', FLAG_OUTPUT, READS, "FORMAT", "table (default), json, jsonl or csv"},
-    {"--color", 0, FLAG_COLOR, ALL_VERBS, "WHEN", "auto (default), always or never; NO_COLOR counts"},
+    {"--color", 0, FLAG_COLOR, ALL_VERBS, "WHEN",
+     "auto (default), always or never; NO_COLOR counts"},
     {"--help", 'h', FLAG_HELP, ALL_VERBS, NULL, "this text"},
 };
 
@@ -49,14 +72,16 @@ static const struct {
     const char *name, *usage, *about, *examples;
 } verbs[] = {
     {VERB_SIMULATE, "simulate", "simulate --cluster PATH [--policy P...] [OPTION...]",
-     "Places the waiting pods of a cluster dump (or, with --repack, all of them) and prints what came of it.",
+     "Places the waiting pods of a cluster dump (or, with --repack, all of them) and prints what "
+     "came of it.",
      "  kubectl get nodes,pods -A -o json | spawnpoint simulate --cluster -\n"
      "  spawnpoint simulate --cluster dump.json --policy spawnpoint --policy least-allocated\n"
      "  spawnpoint simulate --cluster dump.json --repack --expect 'pods.pending == 0' -o json\n"},
     {VERB_COMPARE, "compare", "compare --cluster PATH --policy A --policy B [OPTION...]",
      "Runs two or more policies on the same input and tells the difference.",
      "  spawnpoint compare --cluster dump.json --policy spawnpoint --policy least-allocated\n"
-     "  spawnpoint compare --cluster dump.json --config spawnpoint.yaml --latency rtt.csv --repack \\\n"
+     "  spawnpoint compare --cluster dump.json --config spawnpoint.yaml --latency rtt.csv --repack "
+     "\\\n"
      "      --policy spawnpoint --policy random --seed 1 --seed 2 --seed 3\n"},
     {VERB_EXPLAIN, "explain", "explain --cluster PATH (--pod NS/NAME... | --pending) [OPTION...]",
      "Tells why a pod goes where it goes, why not elsewhere, and what would change it.",
@@ -84,17 +109,20 @@ void args_help(enum sim_verb verb, FILE *out)
         if (verbs[i].verb != verb) {
             continue;
         }
-        (void)fprintf(out, "usage: spawnpoint %s\n\n%s\n\noptions:\n", verbs[i].usage, verbs[i].about);
+        (void)fprintf(out, "usage: spawnpoint %s\n\n%s\n\noptions:\n", verbs[i].usage,
+                      verbs[i].about);
         for (size_t k = 0; k < SP_COUNTOF(flags); k++) {
             const struct flag *f = &flags[k];
             if ((f->verbs & (unsigned)verb) == 0) {
                 continue;
             }
             char left[40];
-            (void)snprintf(left, sizeof left, "%s%.1s%s%s%s%s", f->letter != 0 ? "-" : "", &f->letter,
-                           f->letter != 0 ? ", " : "", f->name, f->value != NULL ? " " : "",
-                           f->value != NULL ? f->value : "");
-            const char *text = f->id == FLAG_OUTPUT && verb == VERB_EXPLAIN ? "table (default), json or jsonl" : f->text;
+            (void)snprintf(left, sizeof left, "%s%.1s%s%s%s%s", f->letter != 0 ? "-" : "",
+                           &f->letter, f->letter != 0 ? ", " : "", f->name,
+                           f->value != NULL ? " " : "", f->value != NULL ? f->value : "");
+            const char *text = f->id == FLAG_OUTPUT && verb == VERB_EXPLAIN
+                                   ? "table (default), json or jsonl"
+                                   : f->text;
             (void)fprintf(out, "  %-22s %s\n", left, text);
         }
         (void)fprintf(out, "\nexamples:\n%s", verbs[i].examples);
@@ -123,8 +151,10 @@ static int unknown_flag(const struct args *a, FILE *errors, const char *word, si
             names[n_names++] = flags[i].name;
         }
     }
-    const char *near = str_nearest((struct str){word, n}, names, n_names), *verb = args_verb_name(a->verb);
-    (void)fprintf(errors, "spawnpoint %s: unknown option \"%.*s\"", verb, (int)(n < 200 ? n : 200), word);
+    const char *near = str_nearest((struct str){word, n}, names, n_names),
+               *verb = args_verb_name(a->verb);
+    (void)fprintf(errors, "spawnpoint %s: unknown option \"%.*s\"", verb, (int)(n < 200 ? n : 200),
+                  word);
     if (near != NULL) {
         (void)fprintf(errors, "; did you mean \"%s\"?", near);
     }
@@ -132,8 +162,8 @@ static int unknown_flag(const struct args *a, FILE *errors, const char *word, si
     return SIM_USAGE;
 }
 
-static int set_choice(const struct args *a, const struct flag *f, const char *value, const char *const *names, size_t n,
-                      int *ret, FILE *errors)
+static int set_choice(const struct args *a, const struct flag *f, const char *value,
+                      const char *const *names, size_t n, int *ret, FILE *errors)
 {
     for (size_t i = 0; i < n; i++) {
         if (strcmp(value, names[i]) == 0) {
@@ -141,7 +171,8 @@ static int set_choice(const struct args *a, const struct flag *f, const char *va
             return SIM_OK;
         }
     }
-    (void)fprintf(errors, "spawnpoint %s: %s knows no \"%.80s\"; there is", args_verb_name(a->verb), f->name, value);
+    (void)fprintf(errors, "spawnpoint %s: %s knows no \"%.80s\"; there is", args_verb_name(a->verb),
+                  f->name, value);
     for (size_t i = 0; i < n; i++) {
         (void)fprintf(errors, "%s %s", i > 0 ? "," : "", names[i]);
     }
@@ -149,7 +180,8 @@ static int set_choice(const struct args *a, const struct flag *f, const char *va
     return SIM_USAGE;
 }
 
-static int set_once(const struct args *a, const struct flag *f, const char *value, const char **ret, FILE *errors)
+static int set_once(const struct args *a, const struct flag *f, const char *value, const char **ret,
+                    FILE *errors)
 {
     if (*ret != NULL) {
         return usage_error(a, errors, "this option is given twice:", f->name);
@@ -186,20 +218,38 @@ static int set_flag(struct args *a, const struct flag *f, const char *value, FIL
     static const char *const colors[] = {"auto", "always", "never"};
     int choice = 0, rc;
     switch (f->id) {
-    case FLAG_CLUSTER: return push(&a->clusters, value, errors);
-    case FLAG_WORKLOAD: return push(&a->workloads, value, errors);
-    case FLAG_POLICY: return push(&a->policies, value, errors);
-    case FLAG_EXPECT: return push(&a->expects, value, errors);
-    case FLAG_POD: return push(&a->pods, value, errors);
-    case FLAG_SEED: return set_seed(a, value, errors);
-    case FLAG_REPACK: a->repack = true; return SIM_OK;
-    case FLAG_PLACEMENTS: a->placements = true; return SIM_OK;
-    case FLAG_PENDING: a->pending = true; return SIM_OK;
-    case FLAG_HELP: a->help = true; return SIM_OK;
-    case FLAG_SERVER: return set_once(a, f, value, &a->server, errors);
-    case FLAG_CONFIG: return set_once(a, f, value, &a->config, errors);
-    case FLAG_LATENCY: return set_once(a, f, value, &a->latency, errors);
-    case FLAG_PRICES: return set_once(a, f, value, &a->prices, errors);
+    case FLAG_CLUSTER:
+        return push(&a->clusters, value, errors);
+    case FLAG_WORKLOAD:
+        return push(&a->workloads, value, errors);
+    case FLAG_POLICY:
+        return push(&a->policies, value, errors);
+    case FLAG_EXPECT:
+        return push(&a->expects, value, errors);
+    case FLAG_POD:
+        return push(&a->pods, value, errors);
+    case FLAG_SEED:
+        return set_seed(a, value, errors);
+    case FLAG_REPACK:
+        a->repack = true;
+        return SIM_OK;
+    case FLAG_PLACEMENTS:
+        a->placements = true;
+        return SIM_OK;
+    case FLAG_PENDING:
+        a->pending = true;
+        return SIM_OK;
+    case FLAG_HELP:
+        a->help = true;
+        return SIM_OK;
+    case FLAG_SERVER:
+        return set_once(a, f, value, &a->server, errors);
+    case FLAG_CONFIG:
+        return set_once(a, f, value, &a->config, errors);
+    case FLAG_LATENCY:
+        return set_once(a, f, value, &a->latency, errors);
+    case FLAG_PRICES:
+        return set_once(a, f, value, &a->prices, errors);
     case FLAG_OUTPUT:
         rc = set_choice(a, f, value, formats, a->verb == VERB_EXPLAIN ? 3 : 4, &choice, errors);
         a->format = (enum sim_format)choice;
@@ -217,7 +267,8 @@ static const struct flag *find_flag(const struct args *a, const char *word, size
     for (size_t i = 0; i < SP_COUNTOF(flags); i++) {
         const struct flag *f = &flags[i];
         bool letter = f->letter != 0 && n == 2 && word[1] == f->letter;
-        if ((f->verbs & (unsigned)a->verb) != 0 && (letter || (strlen(f->name) == n && memcmp(word, f->name, n) == 0))) {
+        if ((f->verbs & (unsigned)a->verb) != 0 &&
+            (letter || (strlen(f->name) == n && memcmp(word, f->name, n) == 0))) {
             return f;
         }
     }
@@ -241,7 +292,8 @@ static int parse_word(struct args *a, int *at, FILE *errors)
         return unknown_flag(a, errors, word, is_long ? n : strlen(word));
     }
     if (f->value == NULL) {
-        return glued != NULL ? usage_error(a, errors, "this option takes no value:", word) : set_flag(a, f, NULL, errors);
+        return glued != NULL ? usage_error(a, errors, "this option takes no value:", word)
+                             : set_flag(a, f, NULL, errors);
     }
     if (glued == NULL) {
         if (*at + 1 >= a->argc) {
@@ -258,9 +310,13 @@ static int parse_word(struct args *a, int *at, FILE *errors)
 static int check_named_clusters(const struct args *a, FILE *errors)
 {
     for (size_t i = 0; i < a->clusters.n; i++) {
-        const char *path = a->clusters.p[i], *equals = strchr(path, '='), *slash = strchr(path, '/');
-        if (equals != NULL && equals > path && (slash == NULL || slash > equals) && access(path, F_OK) != 0) {
-            return usage_error(a, errors, "several clusters at once (NAME=PATH) are not supported; give one cluster's PATH, not",
+        const char *path = a->clusters.p[i], *equals = strchr(path, '='),
+                   *slash = strchr(path, '/');
+        if (equals != NULL && equals > path && (slash == NULL || slash > equals) &&
+            access(path, F_OK) != 0) {
+            return usage_error(a, errors,
+                               "several clusters at once (NAME=PATH) are not supported; give one "
+                               "cluster's PATH, not",
                                path);
         }
     }
@@ -283,9 +339,11 @@ static int check_whole(const struct args *a, FILE *errors)
             return usage_error(a, errors, "one --policy at a time", NULL);
         }
         if (a->server != NULL) {
-            bool offline = a->clusters.n > 0 || a->policies.n > 0 || a->config != NULL || a->latency != NULL ||
-                           a->prices != NULL || a->pending;
-            return offline ? usage_error(a, errors, "--server goes with --pod, -o and --color only", NULL) : SIM_OK;
+            bool offline = a->clusters.n > 0 || a->policies.n > 0 || a->config != NULL ||
+                           a->latency != NULL || a->prices != NULL || a->pending;
+            return offline ? usage_error(a, errors, "--server goes with --pod, -o and --color only",
+                                         NULL)
+                           : SIM_OK;
         }
     }
     if (a->clusters.n == 0) {
@@ -327,7 +385,8 @@ void args_done(struct args *a)
 
 static bool plain_word(const char *word)
 {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+";
+    static const char safe[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+";
     return word[0] != '\0' && strspn(word, safe) == strlen(word);
 }
 

@@ -26,7 +26,7 @@ struct args {
     bool repack, placements, pending, help;
     enum sim_format format;
     enum sim_color color;
-    int argc;    /* as typed, for `reproduce` */
+    int argc; /* as typed, for `reproduce` */
     char **argv;
 };
 

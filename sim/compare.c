@@ -7,9 +7,10 @@
 
 double compare_t95(size_t n)
 {
-    static const double t[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-                               2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-                               2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
+    static const double t[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
+                               2.262,  2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+                               2.110,  2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064,
+                               2.060,  2.056, 2.052, 2.048, 2.045, 2.042};
     size_t df = n - 1;
     if (df <= SP_COUNTOF(t)) {
         return t[df - 1];
@@ -18,7 +19,8 @@ double compare_t95(size_t n)
     return 1.960 + 2.46 / (double)df;
 }
 
-static const struct report_run *run_at(const struct report *r, size_t policy, size_t seed, size_t n_seeds)
+static const struct report_run *run_at(const struct report *r, size_t policy, size_t seed,
+                                       size_t n_seeds)
 {
     return &r->runs.p[policy * n_seeds + seed];
 }
@@ -77,8 +79,11 @@ void compare_print_value(const struct report *r, size_t metric, double value, st
         buf_printf(out, "%.1f", value / 1000);
     } else if (str_is(unit, "money")) {
         double size = value < 0 ? -value : value;
-        buf_printf(out, "%.*f %.*s", size < 0.1 && size > 0 ? 5 : size < 10 ? 3 : 2, value,
-                   STR_ARG(r->runs.n > 0 ? r->runs.p[0].outcome.cost.currency : STR("")));
+        buf_printf(out, "%.*f %.*s",
+                   size < 0.1 && size > 0 ? 5
+                   : size < 10            ? 3
+                                          : 2,
+                   value, STR_ARG(r->runs.n > 0 ? r->runs.p[0].outcome.cost.currency : STR("")));
     } else {
         bool whole = value == (double)(int64_t)value;
         buf_printf(out, "%.*f", whole ? 0 : 1, value);
@@ -97,8 +102,9 @@ static void tell_metric(const struct report *r, const struct report_difference *
 
 /* The metrics that a verdict names first, in the order in which operators ask. */
 static const char *const headline[] = {
-    "pods.placed",       "latency.p90Ms",       "zones.blastRadius", "cost.total",
-    "latency.goodShare", "gpu.fragmentedMilli", "nodes.used",        "latency.p95Ms", "cost.perPlayerHour",
+    "pods.placed", "latency.p90Ms",     "zones.blastRadius",
+    "cost.total",  "latency.goodShare", "gpu.fragmentedMilli",
+    "nodes.used",  "latency.p95Ms",     "cost.perPlayerHour",
 };
 
 static unsigned tell_side(const struct report *r, size_t a, size_t b, char side, struct buf *out)
@@ -107,7 +113,8 @@ static unsigned tell_side(const struct report *r, size_t a, size_t b, char side,
     for (size_t h = 0; h < SP_COUNTOF(headline) && told < 3; h++) {
         for (size_t i = 0; i < r->differences.n; i++) {
             const struct report_difference *d = &r->differences.p[i];
-            if (d->a == a && d->b == b && d->better == side && str_is(str_c(headline[h]), outcome_metrics[d->metric].path)) {
+            if (d->a == a && d->b == b && d->better == side &&
+                str_is(str_c(headline[h]), outcome_metrics[d->metric].path)) {
                 buf_lit(out, told > 0 ? ", " : "");
                 tell_metric(r, d, out);
                 told++;
@@ -129,13 +136,15 @@ static void tell_pair(const struct report *r, size_t a, size_t b, struct buf *ou
         return;
     }
     if (n_a > 0) {
-        buf_printf(out, "%.*s beats %.*s in %.*s", STR_ARG(name_a), STR_ARG(name_b), STR_ARG(buf_view(&good)));
+        buf_printf(out, "%.*s beats %.*s in %.*s", STR_ARG(name_a), STR_ARG(name_b),
+                   STR_ARG(buf_view(&good)));
         if (n_b > 0) {
             buf_printf(out, "; %.*s is ahead in %.*s", STR_ARG(name_b), STR_ARG(buf_view(&bad)));
         }
         buf_char(out, '.');
     } else {
-        buf_printf(out, "%.*s beats %.*s in %.*s.", STR_ARG(name_b), STR_ARG(name_a), STR_ARG(buf_view(&bad)));
+        buf_printf(out, "%.*s beats %.*s in %.*s.", STR_ARG(name_b), STR_ARG(name_a),
+                   STR_ARG(buf_view(&bad)));
     }
 }
 
@@ -147,7 +156,8 @@ int compare_fill(struct report *r, size_t n_seeds, struct err *err)
         for (size_t b = a + 1; b < r->policies.n; b++) {
             for (size_t m = 0; m < outcome_n_metrics; m++) {
                 struct report_difference d = {.metric = m, .a = a, .b = b};
-                if (fill_one(r, n_seeds, &d) && VEC_PUSH(&r->differences, d, DIFFERENCES_MAX) != 0) {
+                if (fill_one(r, n_seeds, &d) &&
+                    VEC_PUSH(&r->differences, d, DIFFERENCES_MAX) != 0) {
                     return err_nomem(err);
                 }
             }

@@ -20,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FILE_MAX ((size_t)16 << 20)
+#define FILE_MAX       ((size_t)16 << 20)
 #define ASK_TIMEOUT_MS 5000
-#define EXPLAIN_LINES 14
+#define EXPLAIN_LINES  14
 
 static volatile sig_atomic_t interrupted;
 
@@ -41,7 +41,8 @@ struct demo {
     char chosen[256]; /* where the first asked pod went */
 };
 
-static const char *const files[] = {"cluster.json", "spawnpoint.yaml", "rtt.csv", "prices.csv", "serve.log"};
+static const char *const files[] = {"cluster.json", "spawnpoint.yaml", "rtt.csv", "prices.csv",
+                                    "serve.log"};
 
 /* ---- the folder ---- */
 
@@ -51,10 +52,12 @@ static int write_file(const struct demo *d, const char *name, struct buf *conten
     (void)snprintf(path, sizeof path, "%s/%s", d->folder, name);
     FILE *f = content->broken ? NULL : fopen(path, "wb");
     if (f == NULL) {
-        return err_set(err, -EIO, "%s: %s", path, content->broken ? "out of memory" : strerror(errno));
+        return err_set(err, -EIO, "%s: %s", path,
+                       content->broken ? "out of memory" : strerror(errno));
     }
     size_t n = fwrite(content->p, 1, content->n, f);
-    int rc = fclose(f) != 0 || n != content->n ? err_set(err, -EIO, "%s: cannot be written", path) : 0;
+    int rc =
+        fclose(f) != 0 || n != content->n ? err_set(err, -EIO, "%s: cannot be written", path) : 0;
     buf_clear(content);
     return rc;
 }
@@ -64,7 +67,8 @@ static int make_folder(struct demo *d, struct err *err)
     const char *base = getenv("TMPDIR");
     struct buf content CLEANUP_BUF;
     buf_init(&content, FILE_MAX);
-    (void)snprintf(d->folder, sizeof d->folder, "%.90s/spawnpoint-demo-XXXXXX", base != NULL && base[0] == '/' ? base : "/tmp");
+    (void)snprintf(d->folder, sizeof d->folder, "%.90s/spawnpoint-demo-XXXXXX",
+                   base != NULL && base[0] == '/' ? base : "/tmp");
     if (mkdtemp(d->folder) == NULL) {
         int number = errno;
         (void)err_set(err, -number, "%s: %s", d->folder, strerror(number));
@@ -163,8 +167,8 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static int ask_one(struct demo *d, const struct world *w, const char *fleet, uint32_t number, const char *about,
-                   struct err *err)
+static int ask_one(struct demo *d, const struct world *w, const char *fleet, uint32_t number,
+                   const char *about, struct err *err)
 {
     struct buf request CLEANUP_BUF, reply CLEANUP_BUF;
     char url[160], node[256], name[64];
@@ -174,7 +178,8 @@ static int ask_one(struct demo *d, const struct world *w, const char *fleet, uin
     put_request(w, fleet, number, &request);
     (void)snprintf(url, sizeof url, "http://%s/filter", d->server.extender);
     double start = now_ms();
-    struct http_ask ask = {.method = "POST", .url = url, .body = buf_view(&request), .timeout_ms = ASK_TIMEOUT_MS};
+    struct http_ask ask = {
+        .method = "POST", .url = url, .body = buf_view(&request), .timeout_ms = ASK_TIMEOUT_MS};
     int rc = http_client_call(&ask, &reply, &status, err);
     double took = now_ms() - start;
     if (rc == 0 && status != 200) {
@@ -188,11 +193,11 @@ static int ask_one(struct demo *d, const struct world *w, const char *fleet, uin
     }
     (void)snprintf(name, sizeof name, "games/%s-%u", fleet, number);
     buf_lit(&d->out, "   ");
-    style_left(&d->out, &d->style, INK_PLAIN, str_c(name), 20);
-    buf_printf(&d->out, "%u names in, one out  ", w->cluster->n_nodes);
-    style_lit(&d->out, &d->style, INK_PLAIN, d->style.utf8 ? "\xe2\x86\x92  " : "->  ");
-    style_left(&d->out, &d->style, INK_GREEN, str_c(node), 14);
-    buf_printf(&d->out, "%5.1f ms   ", took);
+    style_left(&d->out, &d->style, INK_PLAIN, str_c(name), 19);
+    buf_printf(&d->out, "%u names in, one out ", w->cluster->n_nodes);
+    style_lit(&d->out, &d->style, INK_PLAIN, d->style.utf8 ? "\xe2\x86\x92 " : "-> ");
+    style_left(&d->out, &d->style, INK_GREEN, str_c(node), 12);
+    buf_printf(&d->out, "%5.1f ms  ", took);
     style_lit(&d->out, &d->style, INK_DIM, about);
     buf_char(&d->out, '\n');
     return 0;
@@ -205,7 +210,7 @@ static int ask_server(struct demo *d, const struct world *w, struct err *err)
     if (rc == 0) {
         rc = ask_one(d, w, "realm", 901, "worlds of 180, western Europe", err);
     }
-    return rc == 0 ? ask_one(d, w, "skyline", 902, "streamed, one GPU each, the south", err) : rc;
+    return rc == 0 ? ask_one(d, w, "skyline", 902, "streamed from GPUs, the south", err) : rc;
 }
 
 /* ---- one decision in plain words ---- */
@@ -217,7 +222,7 @@ static int explain_one(struct demo *d, struct world *w, struct err *err)
     struct buf text CLEANUP_BUF;
     pod_ix pod;
     buf_init(&text, FILE_MAX);
-    int rc = explain_find_pod(w, "games/arena-24", &pod, err);
+    int rc = explain_find_pod(w, "games/arena-27", &pod, err);
     if (rc == 0) {
         rc = engine_new(&e, w->cluster, preset_find(STR("spawnpoint")), err);
     }
@@ -230,10 +235,14 @@ static int explain_one(struct demo *d, struct world *w, struct err *err)
     }
     explain_write_text(&x, &text, 96, d->style.color);
     explain_done(&x);
-    heading(d, "3", "spawnpoint explain --pod games/arena-24");
+    heading(d, "3", "spawnpoint explain --pod games/arena-27");
     struct str rest = buf_view(&text);
-    for (int i = 0; i < EXPLAIN_LINES && rest.n > 0; i++) {
+    for (int i = 0, parts = 0; i < EXPLAIN_LINES && rest.n > 0; i++) {
         struct str line = str_cut(&rest, '\n');
+        parts += line.n == 0;
+        if (parts == EXPLAIN_PARTS) {
+            break;
+        }
         buf_lit(&d->out, line.n > 0 ? "   " : "");
         buf_str(&d->out, line);
         buf_char(&d->out, '\n');
@@ -246,8 +255,9 @@ static int explain_one(struct demo *d, struct world *w, struct err *err)
 static int compare_two(struct demo *d, struct world_source *source, struct err *err)
 {
     struct report r = {0};
-    struct policy_choice choices[] = {{"spawnpoint", preset_find(STR("spawnpoint")), d->path[1]},
-                                      {"least-allocated", preset_find(STR("least-allocated")), d->path[1]}};
+    struct policy_choice choices[] = {
+        {"spawnpoint", preset_find(STR("spawnpoint")), d->path[1]},
+        {"least-allocated", preset_find(STR("least-allocated")), d->path[1]}};
     arena_init(&r.arena, FILE_MAX);
     int rc = 0;
     for (size_t i = 0; i < SP_COUNTOF(choices); i++) {
@@ -258,7 +268,8 @@ static int compare_two(struct demo *d, struct world_source *source, struct err *
     }
     if (rc == 0) {
         heading(d, "4", "spawnpoint compare --repack: the same servers, placed by two policies");
-        report_write_table(&r, &(struct table_opts){.style = d->style, .compare = true, .brief = true}, &d->out);
+        report_write_table(
+            &r, &(struct table_opts){.style = d->style, .compare = true, .brief = true}, &d->out);
     }
     report_done(&r);
     return rc;
@@ -279,11 +290,13 @@ static void introduce(struct demo *d, const struct world *w)
     uint64_t waiting = w->loaded.waiting.n;
     char text[200];
     buf_lit(&d->out, "\n ");
-    style_lit(&d->out, &d->style, INK_BOLD, "Spawnpoint places game servers where their players are.");
+    style_lit(&d->out, &d->style, INK_BOLD,
+              "Spawnpoint places game servers where their players are.");
     buf_char(&d->out, '\n');
     heading(d, "1", "a cluster, generated for this tour");
     (void)snprintf(text, sizeof text,
-                   "%u nodes in three zones and an edge location: bare metal, on-demand, spot, GPU; three games with "
+                   "%u nodes in three zones and an edge location: bare metal, on-demand, spot, "
+                   "GPU; three games with "
                    "different audiences; %llu servers wait.",
                    w->cluster->n_nodes, (unsigned long long)waiting);
     style_wrap(&d->out, &d->style, INK_PLAIN, str_c(text), 3, 96);
@@ -295,12 +308,13 @@ static int run(struct demo *d, struct err *err)
     struct policy_choice choice = {"spawnpoint", preset_find(STR("spawnpoint")), d->path[1]};
     struct world w = {0};
     int rc = make_folder(d, err);
-    if (rc == 0 && (VEC_PUSH(&d->args.clusters, d->path[0], 1) != 0 || VEC_PUSH(&d->args.seeds, 1, 1) != 0)) {
+    if (rc == 0 &&
+        (VEC_PUSH(&d->args.clusters, d->path[0], 1) != 0 || VEC_PUSH(&d->args.seeds, 1, 1) != 0)) {
         rc = err_nomem(err);
     }
     d->args.repack = true;
     if (rc == 0) {
-        rc = world_open(&source, &choice, &w, err);
+        rc = sim_world_open(&source, &choice, &w, err);
     }
     if (rc == 0) {
         introduce(d, &w);
@@ -316,7 +330,7 @@ static int run(struct demo *d, struct err *err)
         rc = explain_one(d, &w, err);
         flush(d);
     }
-    world_close(&w);
+    sim_world_close(&w);
     if (rc == 0 && interrupted == 0) {
         rc = compare_two(d, &source, err);
     }

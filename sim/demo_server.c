@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define READY_POLLS 500 /* of 10 ms */
-#define STOP_POLLS 300
+#define STOP_POLLS  300
 
 static void nap(void)
 {
@@ -24,14 +24,22 @@ static void nap(void)
 /* In the child, between fork and exec: nothing but system calls. */
 static _Noreturn void become_server(const char *folder, const char *log, pid_t parent)
 {
-    char *argv[] = {(char[]){"spawnpoint"},     (char[]){"serve"},         (char[]){"--snapshot"},
-                    (char[]){"cluster.json"},   (char[]){"--config"},      (char[]){"spawnpoint.yaml"},
-                    (char[]){"--listen"},       (char[]){"127.0.0.1:0"},   (char[]){"--admin-listen"},
-                    (char[]){"127.0.0.1:0"},    NULL};
+    char *argv[] = {(char[]){"spawnpoint"},
+                    (char[]){"serve"},
+                    (char[]){"--snapshot"},
+                    (char[]){"cluster.json"},
+                    (char[]){"--config"},
+                    (char[]){"spawnpoint.yaml"},
+                    (char[]){"--listen"},
+                    (char[]){"127.0.0.1:0"},
+                    (char[]){"--admin-listen"},
+                    (char[]){"127.0.0.1:0"},
+                    NULL};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int err_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (getppid() != parent || err_fd < 0 || null_fd < 0 || chdir(folder) != 0 || dup2(null_fd, 0) < 0 ||
-        dup2(null_fd, 1) < 0 || dup2(err_fd, 2) < 0) {
+    int err_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+        null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (getppid() != parent || err_fd < 0 || null_fd < 0 || chdir(folder) != 0 ||
+        dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(err_fd, 2) < 0) {
         _exit(127);
     }
     (void)execv("/proc/self/exe", argv);
@@ -47,7 +55,8 @@ static bool read_ready(struct demo_server *s)
     while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
         const char *ready = strstr(line, "ready extender=");
         found = ready != NULL && strchr(line, '\n') != NULL &&
-                sscanf(ready, "ready extender=%63[0-9a-zA-Z.:] admin=%63[0-9a-zA-Z.:]", s->extender, s->admin) == 2;
+                sscanf(ready, "ready extender=%63[0-9a-zA-Z.:] admin=%63[0-9a-zA-Z.:]", s->extender,
+                       s->admin) == 2;
     }
     if (f != NULL) {
         (void)fclose(f);

@@ -8,9 +8,9 @@
 #include "base/err.h"
 
 struct demo_server {
-    pid_t pid;                 /* 0 = not running */
+    pid_t pid;                    /* 0 = not running */
     char extender[64], admin[64]; /* HOST:PORT */
-    char log[256];             /* file that takes its stderr */
+    char log[256];                /* file that takes its stderr */
 };
 
 /* Starts this very program on the files of `folder` and waits until it says "ready". */

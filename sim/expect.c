@@ -3,12 +3,14 @@
 
 #include <errno.h>
 
-static const char *const latency_fields[] = {"p50Ms",    "p90Ms",    "p95Ms",        "goodShare",
-                                             "okShare", "maxShare", "unknownShare", "bestPossibleP95Ms"};
+static const char *const latency_fields[] = {
+    "p50Ms",   "p90Ms",    "p95Ms",        "goodShare",
+    "okShare", "maxShare", "unknownShare", "bestPossibleP95Ms"};
 
 static double latency_value(const struct outcome_latency *l, size_t field)
 {
-    const double values[] = {l->p50_ms, l->p90_ms, l->p95_ms, l->good, l->ok, l->max, l->unknown, l->best_p95_ms};
+    const double values[] = {l->p50_ms, l->p90_ms, l->p95_ms,  l->good,
+                             l->ok,     l->max,    l->unknown, l->best_p95_ms};
     return values[field];
 }
 
@@ -66,8 +68,9 @@ static int check_path(struct str path, struct err *err)
         return 0;
     }
     const char *near = str_nearest(path, names, outcome_n_metrics);
-    return err_set(err, -EINVAL, "a run has no number \"%.100s\"%s%s%s", path.n > 0 ? (const char *)path.p : "",
-                   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
+    return err_set(err, -EINVAL, "a run has no number \"%.100s\"%s%s%s",
+                   path.n > 0 ? (const char *)path.p : "", near != NULL ? "; did you mean \"" : "",
+                   near != NULL ? near : "", near != NULL ? "\"?" : "");
 }
 
 int expectation_parse(struct str text, struct expect *ret, struct err *err)
@@ -75,7 +78,8 @@ int expectation_parse(struct str text, struct expect *ret, struct err *err)
     static const struct {
         const char *text;
         enum expect_op op;
-    } ops[] = {{"<=", EXPECT_LE}, {">=", EXPECT_GE}, {"==", EXPECT_EQ}, {"!=", EXPECT_NE}, {"<", EXPECT_LT}, {">", EXPECT_GT}};
+    } ops[] = {{"<=", EXPECT_LE}, {">=", EXPECT_GE}, {"==", EXPECT_EQ},
+               {"!=", EXPECT_NE}, {"<", EXPECT_LT},  {">", EXPECT_GT}};
     size_t at = 0;
     while (at < text.n && strchr("<>=!", text.p[at]) == NULL) {
         at++;
@@ -87,13 +91,15 @@ int expectation_parse(struct str text, struct expect *ret, struct err *err)
         k++;
     }
     if (k == SP_COUNTOF(ops) || one.path.n == 0) {
-        return err_set(err, -EINVAL, "\"%.*s\" is not FIELD OPERATOR NUMBER; operators are < <= > >= == !=",
+        return err_set(err, -EINVAL,
+                       "\"%.*s\" is not FIELD OPERATOR NUMBER; operators are < <= > >= == !=",
                        (int)(text.n < 120 ? text.n : 120), text.p);
     }
     size_t skip = strlen(ops[k].text);
     struct str number = str_trim((struct str){rest.p + skip, rest.n - skip});
     if (!str_to_f64(number, &one.number)) {
-        return err_set(err, -EINVAL, "\"%.*s\": \"%.*s\" is not a number", (int)(text.n < 120 ? text.n : 120), text.p,
+        return err_set(err, -EINVAL, "\"%.*s\": \"%.*s\" is not a number",
+                       (int)(text.n < 120 ? text.n : 120), text.p,
                        (int)(number.n < 60 ? number.n : 60), number.n > 0 ? number.p : "");
     }
     one.op = ops[k].op;
@@ -135,7 +141,8 @@ int expectation_value(const struct expect *e, const struct report_run *run, doub
     }
     if (cut_prefix(e->path, "latency.byFleet.", &rest) && split_fleet(rest, &name, &field)) {
         fleet = find_fleet(o, name);
-        *ret = fleet != NULL && fleet->has_latency ? latency_value(&fleet->latency, field) : SIM_NULL;
+        *ret =
+            fleet != NULL && fleet->has_latency ? latency_value(&fleet->latency, field) : SIM_NULL;
         return fleet != NULL ? 0 : -ENOENT;
     }
     if (cut_prefix(e->path, "cost.byFleet.", &rest)) {
@@ -152,17 +159,24 @@ bool expectation_holds(const struct expect *e, double value)
         return false;
     }
     switch (e->op) {
-    case EXPECT_LT: return value < e->number;
-    case EXPECT_LE: return value <= e->number;
-    case EXPECT_GT: return value > e->number;
-    case EXPECT_GE: return value >= e->number;
-    case EXPECT_EQ: return value == e->number;
-    case EXPECT_NE: return value != e->number;
+    case EXPECT_LT:
+        return value < e->number;
+    case EXPECT_LE:
+        return value <= e->number;
+    case EXPECT_GT:
+        return value > e->number;
+    case EXPECT_GE:
+        return value >= e->number;
+    case EXPECT_EQ:
+        return value == e->number;
+    case EXPECT_NE:
+        return value != e->number;
     }
     return false;
 }
 
-int expectation_check(struct report *r, const struct expect *list, size_t n, bool *ret_all_ok, struct err *err)
+int expectation_check(struct report *r, const struct expect *list, size_t n, bool *ret_all_ok,
+                      struct err *err)
 {
     bool all = true;
     for (size_t i = 0; i < n; i++) {
@@ -177,8 +191,8 @@ int expectation_check(struct report *r, const struct expect *list, size_t n, boo
             }
         }
         if (!found) {
-            return err_set(err, -EINVAL, "\"%.*s\": no run has this fleet", (int)(list[i].text.n < 200 ? list[i].text.n : 200),
-                           list[i].text.p);
+            return err_set(err, -EINVAL, "\"%.*s\": no run has this fleet",
+                           (int)(list[i].text.n < 200 ? list[i].text.n : 200), list[i].text.p);
         }
     }
     *ret_all_ok = all;

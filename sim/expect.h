@@ -17,7 +17,9 @@ struct expect {
 /* -EINVAL: it does not parse, or no report has such a field. */
 int expectation_parse(struct str text, struct expect *ret, struct err *err) SP_MUST_CHECK;
 /* The value in a run; NaN = null. -ENOENT: a name (of a fleet, a capacity type) that this run does not have. */
-int expectation_value(const struct expect *e, const struct report_run *run, double *ret) SP_MUST_CHECK;
+int expectation_value(const struct expect *e, const struct report_run *run,
+                      double *ret) SP_MUST_CHECK;
 bool expectation_holds(const struct expect *e, double value);
 /* Checks all expressions against all runs and fills report.expectations. -EINVAL when no run has the named fleet. */
-int expectation_check(struct report *r, const struct expect *list, size_t n, bool *ret_all_ok, struct err *err) SP_MUST_CHECK;
+int expectation_check(struct report *r, const struct expect *list, size_t n, bool *ret_all_ok,
+                      struct err *err) SP_MUST_CHECK;

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define NAMES_MAX 200000
-#define TEXT_WIDTH 100
+#define NAMES_MAX         200000
+#define TEXT_WIDTH        100
 #define SERVER_TIMEOUT_MS 10000
-#define DEFAULT_SEED 1
+#define DEFAULT_SEED      1
 
 /* ---- which pod ---- */
 
@@ -44,7 +44,8 @@ static int pod_not_found(const struct cluster *c, const char *asked, struct err 
     }
     const char *near = str_nearest(str_c(asked), names.p, names.n);
     (void)err_set(err, -ENOENT, "there is no pod \"%.200s\" in the input%s%.200s%s", asked,
-                  near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
+                  near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                  near != NULL ? "\"?" : "");
     VEC_DONE(&names);
     arena_done(&a);
     return -ENOENT;
@@ -112,7 +113,8 @@ static int keep_notes(const struct world *w, struct explanation *x, struct err *
     return 0;
 }
 
-int explain_pod(struct world *w, struct engine *e, pod_ix pod, struct explanation *ret, struct err *err)
+int explain_pod(struct world *w, struct engine *e, pod_ix pod, struct explanation *ret,
+                struct err *err)
 {
     struct cluster *c = w->cluster;
     struct arena a;
@@ -194,7 +196,8 @@ static int collect_pods(struct explain_job *job, struct err *err)
 static int flush(struct explain_job *job, struct err *err)
 {
     if (job->out.broken) {
-        return err_set(err, -E2BIG, "an explanation is larger than %u bytes, or memory is short", LIMIT_REPORT_BYTES);
+        return err_set(err, -E2BIG, "an explanation is larger than %u bytes, or memory is short",
+                       LIMIT_REPORT_BYTES);
     }
     if (fwrite(job->out.p, 1, job->out.n, stdout) != job->out.n || fflush(stdout) != 0) {
         return err_set(err, -EIO, "standard output: %s", strerror(errno));
@@ -253,11 +256,12 @@ static int run_offline(struct explain_job *job)
 {
     struct err err = ERR_NONE;
     struct policy_choice choice;
-    int rc = world_choose(job->args.policies.n > 0 ? job->args.policies.p[0] : "spawnpoint", &choice, &err);
+    int rc = world_choose(job->args.policies.n > 0 ? job->args.policies.p[0] : "spawnpoint",
+                          &choice, &err);
     if (rc != 0) {
         return fail(&err, rc == -EINVAL ? SIM_USAGE : SIM_ERROR);
     }
-    rc = world_open(&job->source, &choice, &job->world, &err);
+    rc = sim_world_open(&job->source, &choice, &job->world, &err);
     if (rc == 0) {
         world_warn(&job->world, stderr);
         rc = collect_pods(job, &err);
@@ -272,7 +276,8 @@ static int run_offline(struct explain_job *job)
 
 static void put_query(struct buf *b, const char *text)
 {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+    static const char safe[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
     for (const char *c = text; *c != '\0'; c++) {
         if (strchr(safe, *c) != NULL) {
             buf_char(b, *c);
@@ -305,7 +310,8 @@ static int ask_server(struct explain_job *job, const char *pod, struct buf *body
         return rc;
     }
     if (status == 404) {
-        return err_set(err, -ENOENT, "%.200s has not decided about pod \"%.200s\"", job->args.server, pod);
+        return err_set(err, -ENOENT, "%.200s has not decided about pod \"%.200s\"",
+                       job->args.server, pod);
     }
     if (status != 200) {
         return err_set(err, -EPROTO, "%.200s answered %d", job->args.server, status);
@@ -353,7 +359,7 @@ int explain_main(int argc, char **argv)
     } else if (code == SIM_OK) {
         code = job.args.server != NULL ? run_server(&job) : run_offline(&job);
     }
-    world_close(&job.world);
+    sim_world_close(&job.world);
     world_source_done(&job.source);
     VEC_DONE(&job.pods);
     buf_done(&job.out);

@@ -8,6 +8,8 @@
 #include "sim/world.h"
 
 /* Judges one pod of the world; the world is afterwards as before. explain_done is the caller's on success. */
-int explain_pod(struct world *w, struct engine *e, pod_ix pod, struct explanation *ret, struct err *err) SP_MUST_CHECK;
+int explain_pod(struct world *w, struct engine *e, pod_ix pod, struct explanation *ret,
+                struct err *err) SP_MUST_CHECK;
 /* "NS/NAME", or NAME for the namespace default. -ENOENT with the nearest name. */
-int explain_find_pod(const struct world *w, const char *name, pod_ix *ret, struct err *err) SP_MUST_CHECK;
+int explain_find_pod(const struct world *w, const char *name, pod_ix *ret,
+                     struct err *err) SP_MUST_CHECK;

@@ -6,5 +6,5 @@
 
 /* Fills runs, policies' differences, verdict, inputs and notes of a report whose policies are set. Seeds and flags are the
  * source's args'. `warnings` may be NULL. */
-int job_run(struct world_source *source, const struct policy_choice *policies, size_t n_policies, FILE *warnings,
-            struct report *ret, struct err *err) SP_MUST_CHECK;
+int job_run(struct world_source *source, const struct policy_choice *policies, size_t n_policies,
+            FILE *warnings, struct report *ret, struct err *err) SP_MUST_CHECK;

@@ -98,7 +98,8 @@ static void count_nodes(const struct cluster *c, struct outcome *o)
  * schemes offer gpu-milli, gpu-count and gpu-mem side by side). */
 static int64_t gpu_weight(const struct cluster *c, uint32_t res)
 {
-    static const char *const other[] = {"gpu-count", "gpu-mem", "gpu-memory", "gpumem", "gpumem-percentage", "gpucores"};
+    static const char *const other[] = {"gpu-count", "gpu-mem",           "gpu-memory",
+                                        "gpumem",    "gpumem-percentage", "gpucores"};
     struct str name = sym_str(c->syms, c->res_name[res]);
     if (!conventions_is_accelerator(name)) {
         return 0;
@@ -152,8 +153,8 @@ static int64_t need_of(const struct pod_class *cls, uint32_t res)
 }
 
 /* The most frequent classes among all pods of the input, until they cover 95 % of them. Also sums what was asked for. */
-static int typical_mix(const struct cluster *c, const struct replay *r, struct outcome *o, typical_list *ret,
-                       struct err *err)
+static int typical_mix(const struct cluster *c, const struct replay *r, struct outcome *o,
+                       typical_list *ret, struct err *err)
 {
     int64_t *counts = mem_calloc((size_t)c->n_classes + 1, sizeof *counts), all = 0, taken = 0;
     if (counts == NULL) {
@@ -203,10 +204,12 @@ static int64_t free_of(const struct cluster *c, uint32_t res, uint32_t node)
 static bool class_fits(const struct cluster *c, const struct typical *t, node_ix node)
 {
     const struct pod_class *cls = cluster_class(c, t->cls);
-    struct policy_ctx ctx = {.c = c, .settings = c->settings, .cls = cls, .game = &cls->game, .waited_ms = -1};
+    struct policy_ctx ctx = {
+        .c = c, .settings = c->settings, .cls = cls, .game = &cls->game, .waited_ms = -1};
     for (uint32_t i = 0; i < cls->n_needs; i++) {
         uint32_t res = cls->needs[i].res.v;
-        if ((res == RES_CPU || gpu_weight(c, res) > 0) && cls->needs[i].amount > free_of(c, res, node.v)) {
+        if ((res == RES_CPU || gpu_weight(c, res) > 0) &&
+            cls->needs[i].amount > free_of(c, res, node.v)) {
             return false;
         }
     }
@@ -271,14 +274,17 @@ static int compare_fleets(const void *a, const void *b)
     return str_cmp(x->name, y->name);
 }
 
-static int count_seats(const struct cluster *c, struct outcome *o, seat_list *seats, struct err *err)
+static int count_seats(const struct cluster *c, struct outcome *o, seat_list *seats,
+                       struct err *err)
 {
     const struct topology *zones = &c->topo[c->topo_zone.v];
     int64_t spot = 0, all = 0;
     bool known = false;
     for (uint32_t d = 0; d < zones->n_domains; d++) {
-        struct str name = d == 0 ? STR("unknown") : arena_str(&o->arena, sym_str(c->syms, zones->names[d]));
-        if (name.p == NULL || VEC_PUSH(&o->zones, ((struct outcome_zone){.name = name}), LIMIT_NODES + 1) != 0) {
+        struct str name =
+            d == 0 ? STR("unknown") : arena_str(&o->arena, sym_str(c->syms, zones->names[d]));
+        if (name.p == NULL ||
+            VEC_PUSH(&o->zones, ((struct outcome_zone){.name = name}), LIMIT_NODES + 1) != 0) {
             return err_nomem(err);
         }
     }
@@ -298,7 +304,8 @@ static int count_seats(const struct cluster *c, struct outcome *o, seat_list *se
             all += row->req.players;
             spot += c->capacity[n] == CAPACITY_SPOT ? row->req.players : 0;
             known = known || c->capacity[n] != CAPACITY_UNKNOWN;
-            if (VEC_PUSH(seats, ((struct seat){cls->game.fleet.v, dom, row->req.players}), LIMIT_PODS) != 0) {
+            if (VEC_PUSH(seats, ((struct seat){cls->game.fleet.v, dom, row->req.players}),
+                         LIMIT_PODS) != 0) {
                 return err_nomem(err);
             }
         }
@@ -308,10 +315,11 @@ static int count_seats(const struct cluster *c, struct outcome *o, seat_list *se
     return 0;
 }
 
-static int close_fleet(const struct cluster *c, struct outcome *o, uint32_t fleet, int64_t players, int64_t worst,
-                       struct err *err)
+static int close_fleet(const struct cluster *c, struct outcome *o, uint32_t fleet, int64_t players,
+                       int64_t worst, struct err *err)
 {
-    struct outcome_fleet one = {.name = arena_str(&o->arena, sym_str(c->syms, c->fleets[fleet].name)), .players = players};
+    struct outcome_fleet one = {
+        .name = arena_str(&o->arena, sym_str(c->syms, c->fleets[fleet].name)), .players = players};
     if (one.name.p == NULL || VEC_PUSH(&o->fleets, one, LIMIT_FLEETS) != 0) {
         return err_nomem(err);
     }
@@ -364,7 +372,8 @@ static int count_zones(const struct cluster *c, struct outcome *o, struct err *e
 static struct outcome_fleet *find_fleet(struct outcome *o, struct str name)
 {
     struct outcome_fleet key = {.name = name};
-    return o->fleets.n == 0 ? NULL : bsearch(&key, o->fleets.p, o->fleets.n, sizeof key, compare_fleets);
+    return o->fleets.n == 0 ? NULL
+                            : bsearch(&key, o->fleets.p, o->fleets.n, sizeof key, compare_fleets);
 }
 
 /* A used node's price by the CPU requests of the pods that keep it. */
@@ -385,7 +394,8 @@ static void split_cost(const struct cluster *c, struct outcome *o)
                     f = find_fleet(o, sym_str(c->syms, c->fleets[cls->game.fleet.v].name));
                 }
                 if (f != NULL) {
-                    f->cost_nano += (int64_t)((i128)c->price_nano_hour[n] * cls->nonzero_cpu_milli / cpu_sum);
+                    f->cost_nano +=
+                        (int64_t)((i128)c->price_nano_hour[n] * cls->nonzero_cpu_milli / cpu_sum);
                 }
             }
         }
@@ -413,7 +423,8 @@ static void hash_placements(const struct cluster *c, const struct replay *r, str
     sha256_hex(digest, o->hash);
 }
 
-int outcome_make(const struct world *w, const struct replay *r, struct outcome *ret, struct err *err)
+int outcome_make(const struct world *w, const struct replay *r, struct outcome *ret,
+                 struct err *err)
 {
     const struct cluster *c = w->cluster;
     typical_list mix = {0};

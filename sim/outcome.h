@@ -60,11 +60,12 @@ struct outcome {
     double blast_radius, spot_share;
     VEC(struct outcome_zone) zones;   /* by name */
     VEC(struct outcome_fleet) fleets; /* game fleets that stand somewhere, by name */
-    char hash[65];                    /* SHA-256 of "NS/NAME\tNODE\n" in the order of decision; "" for no node */
+    char hash[65]; /* SHA-256 of "NS/NAME\tNODE\n" in the order of decision; "" for no node */
 };
 
 /* outcome_done is needed in any case. */
-int outcome_make(const struct world *w, const struct replay *r, struct outcome *ret, struct err *err) SP_MUST_CHECK;
+int outcome_make(const struct world *w, const struct replay *r, struct outcome *ret,
+                 struct err *err) SP_MUST_CHECK;
 void outcome_done(struct outcome *o);
 
 enum metric_better { METRIC_LESS = -1, METRIC_NEUTRAL = 0, METRIC_MORE = 1 };

@@ -64,7 +64,8 @@ static int collect_groups(const struct cluster *c, group_list *ret, struct err *
             const struct pod_req *req = &c->pod[c->pods[n][i].v].req;
             const struct game_profile *game = &cluster_class(c, req->cls)->game;
             struct group one = {game->fleet.v, req->cls.v, place, req->players};
-            if (game->is_game && game->demand.n > 0 && req->players > 0 && VEC_PUSH(ret, one, LIMIT_PODS) != 0) {
+            if (game->is_game && game->demand.n > 0 && req->players > 0 &&
+                VEC_PUSH(ret, one, LIMIT_PODS) != 0) {
                 return err_nomem(err);
             }
         }
@@ -84,7 +85,8 @@ static int collect_groups(const struct cluster *c, group_list *ret, struct err *
     return 0;
 }
 
-static bool effective_ms(const struct cluster *c, struct str from, uint32_t place, double *ret_ms, bool *ret_in_table)
+static bool effective_ms(const struct cluster *c, struct str from, uint32_t place, double *ret_ms,
+                         bool *ret_in_table)
 {
     double score = 0, cutoff = 0, jitter = 0;
     enum latency_source source = latency_pair(c, from, (place_ix){place}, &score, &cutoff, &jitter);
@@ -108,16 +110,19 @@ static void fill_unknown(point_list *points, size_t from)
     }
 }
 
-static int collect_points(const struct cluster *c, const group_list *groups, point_list *ret, struct err *err)
+static int collect_points(const struct cluster *c, const group_list *groups, point_list *ret,
+                          struct err *err)
 {
     size_t start = 0;
     for (size_t i = 0; i < groups->n; i++) {
         const struct group *g = &groups->p[i];
         const struct game_profile *game = &c->classes[g->cls]->game;
         for (uint32_t k = 0; k < game->demand.n; k++) {
-            struct point one = {.weight = game->demand.p[k].share * (double)g->players, .fleet = g->fleet,
+            struct point one = {.weight = game->demand.p[k].share * (double)g->players,
+                                .fleet = g->fleet,
                                 .limits = game->latency};
-            one.known = effective_ms(c, game->demand.p[k].location, g->place, &one.ms, &one.in_table);
+            one.known =
+                effective_ms(c, game->demand.p[k].location, g->place, &one.ms, &one.in_table);
             if (VEC_PUSH(ret, one, MAX_POINTS) != 0) {
                 return err_nomem(err);
             }
@@ -200,20 +205,24 @@ static int collect_places(const struct cluster *c, uint32_t **ret, uint32_t *ret
 }
 
 /* One entry per demand (groups of one class), place and location. Entries of a demand and place stand together. */
-static int collect_shares(const struct cluster *c, const struct group *groups, size_t n, const uint32_t *places,
-                          uint32_t n_places, share_list *ret, struct err *err)
+static int collect_shares(const struct cluster *c, const struct group *groups, size_t n,
+                          const uint32_t *places, uint32_t n_places, share_list *ret,
+                          struct err *err)
 {
     uint32_t demand = 0;
     for (size_t i = 0; i < n;) {
         size_t end = i;
         int64_t players = 0;
-        while (end < n && groups[end].fleet == groups[i].fleet && groups[end].cls == groups[i].cls) {
+        while (end < n && groups[end].fleet == groups[i].fleet &&
+               groups[end].cls == groups[i].cls) {
             players += groups[end++].players;
         }
         const struct game_profile *game = &c->classes[groups[i].cls]->game;
         for (uint32_t p = 0; p < n_places; p++) {
             for (uint32_t k = 0; k < game->demand.n; k++) {
-                struct share one = {.weight = game->demand.p[k].share * (double)players, .demand = demand, .place = p};
+                struct share one = {.weight = game->demand.p[k].share * (double)players,
+                                    .demand = demand,
+                                    .place = p};
                 bool in_table;
                 if (!effective_ms(c, game->demand.p[k].location, places[p], &one.ms, &in_table)) {
                     one.ms = 1e9;
@@ -273,8 +282,9 @@ static int best_p95(const share_list *s, double *ret, struct err *err)
     return 0;
 }
 
-static int fill_best(const struct cluster *c, const struct group *groups, size_t n, const uint32_t *places, uint32_t n_places,
-                     struct outcome_latency *ret, struct err *err)
+static int fill_best(const struct cluster *c, const struct group *groups, size_t n,
+                     const uint32_t *places, uint32_t n_places, struct outcome_latency *ret,
+                     struct err *err)
 {
     share_list shares = {0};
     int rc = collect_shares(c, groups, n, places, n_places, &shares, err);
@@ -287,8 +297,9 @@ static int fill_best(const struct cluster *c, const struct group *groups, size_t
 
 /* ---- all ---- */
 
-static int fill_fleets(const struct cluster *c, const group_list *groups, const point_list *points, const uint32_t *places,
-                       uint32_t n_places, struct outcome *o, struct err *err)
+static int fill_fleets(const struct cluster *c, const group_list *groups, const point_list *points,
+                       const uint32_t *places, uint32_t n_places, struct outcome *o,
+                       struct err *err)
 {
     int rc = 0;
     size_t g = 0, p = 0;
@@ -321,7 +332,8 @@ int outcome_latency_fill(const struct cluster *c, struct outcome *o, struct err 
     group_list groups = {0};
     point_list points = {0};
     uint32_t *places = NULL, n_places = 0;
-    o->latency = (struct outcome_latency){SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL};
+    o->latency = (struct outcome_latency){SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL,
+                                          SIM_NULL, SIM_NULL, SIM_NULL, SIM_NULL};
     int rc = collect_groups(c, &groups, err);
     if (rc == 0) {
         rc = collect_points(c, &groups, &points, err);

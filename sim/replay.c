@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define REPLAY_ARENA_MAX ((size_t)16 << 30)
-#define MESSAGE_MAX 65536
+#define MESSAGE_MAX      65536
 
 /* ---- what is to be placed ---- */
 
@@ -38,7 +38,9 @@ static int compare_candidates(const void *a, const void *b)
 static int add_candidate(const struct cluster *c, pod_ix ix, uint32_t order, candidate_list *list)
 {
     const struct pod_req *req = &c->pod[ix.v].req;
-    struct candidate one = {.pod = ix, .priority = cluster_class(c, req->cls)->priority, .order = order,
+    struct candidate one = {.pod = ix,
+                            .priority = cluster_class(c, req->cls)->priority,
+                            .order = order,
                             .created_ms = req->created_ms > 0 ? req->created_ms : INT64_MAX};
     return VEC_PUSH(list, one, LIMIT_PODS);
 }
@@ -60,7 +62,8 @@ static int collect(const struct world *w, bool repack, candidate_list *list, str
         }
     }
     for (uint32_t i = 0; repack && i < c->n_pod_rows; i++) {
-        if (is_movable(c, &c->pod[i]) && add_candidate(c, (pod_ix){i}, c->pod[i].order, list) != 0) {
+        if (is_movable(c, &c->pod[i]) &&
+            add_candidate(c, (pod_ix){i}, c->pod[i].order, list) != 0) {
             return err_nomem(err);
         }
     }
@@ -72,7 +75,8 @@ static int collect(const struct world *w, bool repack, candidate_list *list, str
 
 /* ---- copies that outlive the model's rows ---- */
 
-static int copy_req(struct cluster *c, struct arena *a, const struct pod_req *from, struct placement *ret, struct err *err)
+static int copy_req(struct cluster *c, struct arena *a, const struct pod_req *from,
+                    struct placement *ret, struct err *err)
 {
     struct str ns = sym_str(c->syms, from->ns), name = sym_str(c->syms, from->name);
     struct host_port *ports = arena_alloc(a, (from->n_ports + 1) * sizeof *ports);
@@ -92,7 +96,8 @@ static int copy_req(struct cluster *c, struct arena *a, const struct pod_req *fr
     text[4 + ns.n] = '/';
     memcpy(text + 5 + ns.n, name.p, name.n);
     size_t n = ns.n + name.n + 5;
-    *ret = (struct placement){.req = *from, .pod = {text + 4, n - 4}, .node = NODE_NONE, .state = PLACED_PENDING};
+    *ret = (struct placement){
+        .req = *from, .pod = {text + 4, n - 4}, .node = NODE_NONE, .state = PLACED_PENDING};
     ret->req.ports = ports;
     ret->req.claims = claims;
     ret->req.node_name = SYM_NONE;
@@ -125,7 +130,8 @@ static int lift_out(struct world *w, const candidate_list *list, struct replay *
 
 /* ---- why not ---- */
 
-static bool lacks_room_when_empty(const struct cluster *c, const struct pod_class *cls, node_ix node)
+static bool lacks_room_when_empty(const struct cluster *c, const struct pod_class *cls,
+                                  node_ix node)
 {
     for (uint32_t i = 0; i < cls->n_needs; i++) {
         const int64_t *alloc = c->alloc[cls->needs[i].res.v];
@@ -143,14 +149,20 @@ static bool passing_taint(const struct cluster *c, const struct policy_ctx *ctx,
         return false;
     }
     struct str key = sym_str(c->syms, t->key);
-    return str_starts(key, STR("node.kubernetes.io/")) || str_starts(key, STR("node.cloudprovider.kubernetes.io/")) ||
+    return str_starts(key, STR("node.kubernetes.io/")) ||
+           str_starts(key, STR("node.cloudprovider.kubernetes.io/")) ||
            conventions_taint_doom(key, sym_str(c->syms, t->val), t->effect) > 0;
 }
 
-bool replay_never(const struct cluster *c, const struct pod_req *pod, node_ix node, const struct verdict *v)
+bool replay_never(const struct cluster *c, const struct pod_req *pod, node_ix node,
+                  const struct verdict *v)
 {
     const struct pod_class *cls = cluster_class(c, pod->cls);
-    struct policy_ctx ctx = {.c = c, .settings = c->settings, .cls = cls, .pod = pod, .game = &cls->game,
+    struct policy_ctx ctx = {.c = c,
+                             .settings = c->settings,
+                             .cls = cls,
+                             .pod = pod,
+                             .game = &cls->game,
                              .waited_ms = -1};
     if (lacks_room_when_empty(c, cls, node) || !match_node_selection(&ctx, node)) {
         return true;
@@ -174,7 +186,8 @@ bool replay_never(const struct cluster *c, const struct pod_req *pod, node_ix no
     }
 }
 
-static enum placed_state why_not(const struct cluster *c, const struct pod_req *pod, const struct decision *d)
+static enum placed_state why_not(const struct cluster *c, const struct pod_req *pod,
+                                 const struct decision *d)
 {
     for (uint32_t i = 0; i < d->n_asked; i++) {
         if (!replay_never(c, pod, d->nodes[i], &d->verdicts[i])) {
@@ -192,8 +205,8 @@ static int keep_reason(struct replay *r, struct placement *p, struct buf *text, 
     return p->reason.p == NULL ? err_nomem(err) : 0;
 }
 
-static int place_one(struct cluster *c, struct engine *e, const struct replay_opts *opts, struct replay *r, size_t i,
-                     struct buf *text, struct err *err)
+static int place_one(struct cluster *c, struct engine *e, const struct replay_opts *opts,
+                     struct replay *r, size_t i, struct buf *text, struct err *err)
 {
     struct placement *p = &r->placements.p[i];
     uint64_t state = opts->seed + 0x9e3779b97f4a7c15u * (uint64_t)i;
@@ -209,7 +222,9 @@ static int place_one(struct cluster *c, struct engine *e, const struct replay_op
         engine_message(e, &d, &ask, text);
         return keep_reason(r, p, text, err);
     }
-    buf_printf(text, d.n_feasible == 1 ? "the only node that fits, of %u" : "best of %u nodes that fit, of %u",
+    buf_printf(text,
+               d.n_feasible == 1 ? "the only node that fits, of %u"
+                                 : "best of %u nodes that fit, of %u",
                d.n_feasible == 1 ? d.n_asked : d.n_feasible, d.n_asked);
     p->node = d.chosen;
     p->state = PLACED_ON_NODE;
@@ -253,13 +268,15 @@ static void count_preempt_wanted(const struct cluster *c, struct replay *r, int3
     }
     for (size_t i = 0; i < r->placements.n; i++) {
         const struct pod_class *cls = cluster_class(c, r->placements.p[i].req.cls);
-        if (r->placements.p[i].state == PLACED_PENDING && cls->preemption == PREEMPT_LOWER && cls->priority > lowest) {
+        if (r->placements.p[i].state == PLACED_PENDING && cls->preemption == PREEMPT_LOWER &&
+            cls->priority > lowest) {
             r->preempt_wanted++;
         }
     }
 }
 
-static int place_all(struct world *w, const struct replay_opts *opts, struct replay *r, struct err *err)
+static int place_all(struct world *w, const struct replay_opts *opts, struct replay *r,
+                     struct err *err)
 {
     struct engine *e = NULL;
     int rc = engine_new(&e, w->cluster, opts->preset, err);

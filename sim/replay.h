@@ -15,17 +15,18 @@
 
 enum placed_state { PLACED_ON_NODE = 0, PLACED_PENDING, PLACED_FAILED };
 struct placement {
-    struct str pod;         /* "NS/NAME", in the replay's arena */
-    struct pod_req req;     /* a copy whose arrays live in the replay's arena */
-    node_ix node;           /* NODE_NONE: not placed */
+    struct str pod;     /* "NS/NAME", in the replay's arena */
+    struct pod_req req; /* a copy whose arrays live in the replay's arena */
+    node_ix node;       /* NODE_NONE: not placed */
     enum placed_state state;
-    struct str reason;      /* why here in a few words, or kube-scheduler's message */
+    struct str reason; /* why here in a few words, or kube-scheduler's message */
 };
 struct replay {
     struct arena arena;
     VEC(struct placement) placements; /* in the order of decision */
-    uint64_t bound, preempt_wanted;   /* pods already on nodes; pending pods that outrank a bound one */
-    double wall_s;                    /* of the decisions */
+    uint64_t bound,
+        preempt_wanted; /* pods already on nodes; pending pods that outrank a bound one */
+    double wall_s;      /* of the decisions */
     struct engine_stats stats;
 };
 struct replay_opts {
@@ -35,7 +36,9 @@ struct replay_opts {
 };
 
 /* Changes the world's cluster for good. replay_done is needed in any case. */
-int replay_run(struct world *w, const struct replay_opts *opts, struct replay *ret, struct err *err) SP_MUST_CHECK;
+int replay_run(struct world *w, const struct replay_opts *opts, struct replay *ret,
+               struct err *err) SP_MUST_CHECK;
 void replay_done(struct replay *r);
 /* Whether this node could never take the pod, whoever else leaves; `v` is the node's verdict. */
-bool replay_never(const struct cluster *c, const struct pod_req *pod, node_ix node, const struct verdict *v);
+bool replay_never(const struct cluster *c, const struct pod_req *pod, node_ix node,
+                  const struct verdict *v);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define RUN_ARENA_MAX ((size_t)16 << 30)
-#define NOTES_MAX 100000
+#define NOTES_MAX     100000
 
 int report_add_note(struct report *r, struct str what, uint64_t count, struct err *err)
 {
@@ -38,7 +38,8 @@ int report_add_inputs(struct report *r, const struct world *w, struct err *err)
         }
     }
     for (size_t i = 0; i < w->loaded.not_modelled.n; i++) {
-        int rc = report_add_note(r, str_c(w->loaded.not_modelled.p[i].what), w->loaded.not_modelled.p[i].count, err);
+        int rc = report_add_note(r, str_c(w->loaded.not_modelled.p[i].what),
+                                 w->loaded.not_modelled.p[i].count, err);
         if (rc != 0) {
             return rc;
         }
@@ -46,7 +47,8 @@ int report_add_inputs(struct report *r, const struct world *w, struct err *err)
     return 0;
 }
 
-static int keep_placements(struct report_run *run, const struct world *w, const struct replay *replay, struct err *err)
+static int keep_placements(struct report_run *run, const struct world *w,
+                           const struct replay *replay, struct err *err)
 {
     const struct cluster *c = w->cluster;
     if (VEC_RESERVE(&run->placements, replay->placements.n + 1, LIMIT_PODS + 1) != 0) {
@@ -54,11 +56,13 @@ static int keep_placements(struct report_run *run, const struct world *w, const 
     }
     for (size_t i = 0; i < replay->placements.n; i++) {
         const struct placement *p = &replay->placements.p[i];
-        struct report_placement one = {.pod = arena_str(&run->arena, p->pod), .reason = arena_str(&run->arena, p->reason)};
+        struct report_placement one = {.pod = arena_str(&run->arena, p->pod),
+                                       .reason = arena_str(&run->arena, p->reason)};
         if (p->node.v != IX_NONE) {
             one.node = arena_str(&run->arena, sym_str(c->syms, c->facts[p->node.v].name));
         }
-        if (one.pod.p == NULL || one.reason.p == NULL || (p->node.v != IX_NONE && one.node.p == NULL)) {
+        if (one.pod.p == NULL || one.reason.p == NULL ||
+            (p->node.v != IX_NONE && one.node.p == NULL)) {
             return err_nomem(err);
         }
         run->placements.p[run->placements.n++] = one;
@@ -66,8 +70,8 @@ static int keep_placements(struct report_run *run, const struct world *w, const 
     return 0;
 }
 
-int report_add_run(struct report *r, const struct world *w, const struct replay *replay, struct str policy, uint64_t seed,
-                   struct err *err)
+int report_add_run(struct report *r, const struct world *w, const struct replay *replay,
+                   struct str policy, uint64_t seed, struct err *err)
 {
     if (VEC_PUSH(&r->runs, ((struct report_run){.policy = policy, .seed = seed}), 1000000) != 0) {
         return err_nomem(err);
@@ -75,9 +79,12 @@ int report_add_run(struct report *r, const struct world *w, const struct replay 
     struct report_run *run = &r->runs.p[r->runs.n - 1];
     arena_init(&run->arena, RUN_ARENA_MAX);
     run->wall_s = replay->wall_s;
-    run->placements_per_s = replay->wall_s > 0 ? (double)replay->placements.n / replay->wall_s : SIM_NULL;
+    run->placements_per_s =
+        replay->wall_s > 0 ? (double)replay->placements.n / replay->wall_s : SIM_NULL;
     int rc = outcome_make(w, replay, &run->outcome, err);
-    return rc == 0 && (r->with_placements || r->keep_placements) ? keep_placements(run, w, replay, err) : rc;
+    return rc == 0 && (r->with_placements || r->keep_placements)
+               ? keep_placements(run, w, replay, err)
+               : rc;
 }
 
 void report_done(struct report *r)

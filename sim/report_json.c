@@ -62,7 +62,8 @@ static void put_cost(struct buf *b, const struct outcome *o)
     put_num(b, "total", o->cost.total, true);
     put_num(b, "perPlayerHour", o->cost.per_player_hour, true);
     buf_lit(b, "\"byCapacityType\":{");
-    static const unsigned by_name[] = {CAPACITY_ON_DEMAND, CAPACITY_RESERVED, CAPACITY_SPOT, CAPACITY_UNKNOWN};
+    static const unsigned by_name[] = {CAPACITY_ON_DEMAND, CAPACITY_RESERVED, CAPACITY_SPOT,
+                                       CAPACITY_UNKNOWN};
     for (size_t i = 0; i < SP_COUNTOF(by_name); i++) {
         unsigned t = by_name[i];
         if (o->cost.has_capacity[t]) {
@@ -167,7 +168,8 @@ static void put_run(struct buf *b, const struct report_run *run, bool with_place
 {
     buf_lit(b, "{\"policy\":");
     buf_json_str(b, run->policy);
-    buf_printf(b, ",\"seed\":%llu,\"hash\":\"%s\",", (unsigned long long)run->seed, run->outcome.hash);
+    buf_printf(b, ",\"seed\":%llu,\"hash\":\"%s\",", (unsigned long long)run->seed,
+               run->outcome.hash);
     put_pods(b, &run->outcome);
     put_cost(b, &run->outcome);
     put_latency(b, &run->outcome);
@@ -221,7 +223,10 @@ static void put_differences(struct buf *b, const struct report *r)
         buf_f64(b, d->low);
         buf_char(b, ',');
         buf_f64(b, d->high);
-        buf_printf(b, "],\"better\":\"%s\"}", d->better == 'a' ? "a" : d->better == 'b' ? "b" : "none");
+        buf_printf(b, "],\"better\":\"%s\"}",
+                   d->better == 'a'   ? "a"
+                   : d->better == 'b' ? "b"
+                                      : "none");
     }
     buf_lit(b, "],\n \"verdict\":");
     if (r->verdict.n == 0) {

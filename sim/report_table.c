@@ -3,8 +3,8 @@
 
 #include "sim/compare.h"
 
-#define LABEL_WIDTH 27
-#define WIDTH 98
+#define LABEL_WIDTH      27
+#define WIDTH            98
 #define NOT_PLACED_SHOWN 8
 
 struct table {
@@ -28,7 +28,8 @@ static double mean_of(const struct table *t, size_t metric, size_t policy)
     return sum / (double)t->n_seeds;
 }
 
-static const struct report_difference *difference_of(const struct table *t, size_t metric, size_t a, size_t b)
+static const struct report_difference *difference_of(const struct table *t, size_t metric, size_t a,
+                                                     size_t b)
 {
     for (size_t i = 0; i < t->r->differences.n; i++) {
         const struct report_difference *d = &t->r->differences.p[i];
@@ -46,8 +47,9 @@ static bool is_best(const struct table *t, size_t metric, size_t policy)
         if (other == policy) {
             continue;
         }
-        const struct report_difference *d =
-            policy < other ? difference_of(t, metric, policy, other) : difference_of(t, metric, other, policy);
+        const struct report_difference *d = policy < other
+                                                ? difference_of(t, metric, policy, other)
+                                                : difference_of(t, metric, other, policy);
         if (d == NULL || d->better != (policy < other ? 'a' : 'b')) {
             return false;
         }
@@ -55,10 +57,12 @@ static bool is_best(const struct table *t, size_t metric, size_t policy)
     return t->r->policies.n > 1;
 }
 
-/* Rows that say nothing are left out: null everywhere, or zero everywhere where zero is the normal case. */
+/* Rows that say nothing are left out: null everywhere, zero everywhere where zero is the normal case; in brief also what
+ * is the same under both policies. */
 static bool row_speaks(const struct table *t, size_t metric)
 {
-    static const char *const quiet[] = {"pods.pending", "pods.failed", "gpu.allocatedMilli", "gpu.fragmentedMilli",
+    static const char *const quiet[] = {"pods.pending",         "pods.failed",
+                                        "gpu.allocatedMilli",   "gpu.fragmentedMilli",
                                         "latency.unknownShare", "nodes.pinned"};
     bool known = false, nonzero = false, is_quiet = false;
     if (outcome_metrics[metric].label[0] == '\0') {
@@ -72,10 +76,16 @@ static bool row_speaks(const struct table *t, size_t metric)
         known = known || v == v;
         nonzero = nonzero || (v == v && v != 0);
     }
+    if (t->opts->brief && strcmp(outcome_metrics[metric].path, "pods.placed") != 0) {
+        const struct report_difference *d =
+            t->r->policies.n > 1 ? difference_of(t, metric, 0, 1) : NULL;
+        known = known && d != NULL && d->difference != 0;
+    }
     return known && (nonzero || !is_quiet);
 }
 
-static void put_value(const struct table *t, size_t metric, double value, enum style_ink ink, size_t width)
+static void put_value(const struct table *t, size_t metric, double value, enum style_ink ink,
+                      size_t width)
 {
     struct buf text CLEANUP_BUF;
     buf_init(&text, 256);
@@ -155,7 +165,8 @@ static void put_main(const struct table *t)
         style_lit(t->out, s, INK_DIM, "  * better than every other policy");
         if (t->n_seeds > 1) {
             char text[80];
-            (void)snprintf(text, sizeof text, "; means of %zu seeds, 95 %% intervals paired by seed", t->n_seeds);
+            (void)snprintf(text, sizeof text,
+                           "; means of %zu seeds, 95 %% intervals paired by seed", t->n_seeds);
             style_lit(t->out, s, INK_DIM, text);
         }
         buf_char(t->out, '\n');
@@ -183,7 +194,10 @@ static void put_zones(const struct table *t, const struct outcome *o)
         buf_lit(t->out, "  ");
         style_left(t->out, s, INK_PLAIN, z->name, LABEL_WIDTH);
         buf_printf(t->out, "%8lld%10lld  ", (long long)z->pods, (long long)z->players);
-        style_bar(t->out, s, players > 0 ? (double)z->players / (double)players : (double)z->pods / (double)pods, 30);
+        style_bar(t->out, s,
+                  players > 0 ? (double)z->players / (double)players
+                              : (double)z->pods / (double)pods,
+                  30);
         buf_char(t->out, '\n');
     }
     if (o->zones.n > 12) {
@@ -199,14 +213,16 @@ static void put_fleets(const struct table *t, const struct outcome *o)
     }
     buf_lit(t->out, "\n  ");
     style_left(t->out, s, INK_BOLD, STR("fleet"), LABEL_WIDTH);
-    buf_printf(t->out, "%8s%10s%10s%14s%14s\n", "players", "p50 ms", "p90 ms", "best p95 ms", "cost per hour");
+    buf_printf(t->out, "%8s%10s%10s%14s%14s\n", "players", "p50 ms", "p90 ms", "best p95 ms",
+               "cost per hour");
     for (size_t i = 0; i < o->fleets.n && i < 12; i++) {
         const struct outcome_fleet *f = &o->fleets.p[i];
         buf_lit(t->out, "  ");
         style_left(t->out, s, INK_PLAIN, f->name, LABEL_WIDTH);
         buf_printf(t->out, "%8lld", (long long)f->players);
         if (f->has_latency && f->latency.p50_ms == f->latency.p50_ms) {
-            buf_printf(t->out, "%10.1f%10.1f%14.1f", f->latency.p50_ms, f->latency.p90_ms, f->latency.best_p95_ms);
+            buf_printf(t->out, "%10.1f%10.1f%14.1f", f->latency.p50_ms, f->latency.p90_ms,
+                       f->latency.best_p95_ms);
         } else {
             buf_printf(t->out, "%10s%10s%14s", "-", "-", "-");
         }
@@ -247,7 +263,8 @@ static void put_not_placed(const struct table *t, const struct report_run *run)
         if (run->placements.p[i].node.n > 0) {
             continue;
         }
-        while (g < n && !str_eq(run->placements.p[groups[g].first].reason, run->placements.p[i].reason)) {
+        while (g < n &&
+               !str_eq(run->placements.p[groups[g].first].reason, run->placements.p[i].reason)) {
             g++;
         }
         if (g < n) {
@@ -340,8 +357,8 @@ void report_write_table(const struct report *r, const struct table_opts *opts, s
     t.column = r->policies.n > 5 ? 14 : r->policies.n > 3 ? 17 : 20;
     const struct outcome *o = &r->runs.p[0].outcome;
     if (!opts->brief) {
-        buf_printf(out, "\n  %lld nodes, %lld pods on nodes, %lld to place\n\n", (long long)o->nodes.total,
-                   (long long)o->pods.bound, (long long)o->pods.arrived);
+        buf_printf(out, "\n  %lld nodes, %lld pods on nodes, %lld to place\n\n",
+                   (long long)o->nodes.total, (long long)o->pods.bound, (long long)o->pods.arrived);
     }
     put_main(&t);
     if (!opts->brief && r->runs.n == 1) {

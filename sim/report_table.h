@@ -7,7 +7,7 @@
 
 struct table_opts {
     struct style style;
-    bool compare;        /* the differences are the main thing */
-    bool brief;          /* the table and the verdict only */
+    bool compare; /* the differences are the main thing */
+    bool brief;   /* the table and the verdict only */
 };
 void report_write_table(const struct report *r, const struct table_opts *opts, struct buf *out);

@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define DEFAULT_SEED 1
+#define DEFAULT_SEED     1
 #define REPORT_ARENA_MAX ((size_t)256 << 20)
 
 struct job {
@@ -29,7 +29,8 @@ struct job {
 static int fail(const struct job *job, const struct err *err, int code)
 {
     char text[1024];
-    (void)fprintf(stderr, "spawnpoint %s: %s\n", args_verb_name(job->args.verb), err_format(err, text, sizeof text));
+    (void)fprintf(stderr, "spawnpoint %s: %s\n", args_verb_name(job->args.verb),
+                  err_format(err, text, sizeof text));
     return code;
 }
 
@@ -81,13 +82,22 @@ static int print(const struct job *job, struct err *err)
     struct table_opts table = {.compare = job->args.verb == VERB_COMPARE,
                                .style = {args_want_color(&job->args, stdout), style_utf8_locale()}};
     switch (job->args.format) {
-    case FORMAT_TABLE: report_write_table(r, &table, &out); break;
-    case FORMAT_JSON: report_write_json(r, &out); break;
-    case FORMAT_JSONL: report_write_jsonl(r, &out); break;
-    case FORMAT_CSV: report_write_csv(r, &out); break;
+    case FORMAT_TABLE:
+        report_write_table(r, &table, &out);
+        break;
+    case FORMAT_JSON:
+        report_write_json(r, &out);
+        break;
+    case FORMAT_JSONL:
+        report_write_jsonl(r, &out);
+        break;
+    case FORMAT_CSV:
+        report_write_csv(r, &out);
+        break;
     }
     if (out.broken) {
-        return err_set(err, -E2BIG, "the report is larger than %u bytes, or memory is short", LIMIT_REPORT_BYTES);
+        return err_set(err, -E2BIG, "the report is larger than %u bytes, or memory is short",
+                       LIMIT_REPORT_BYTES);
     }
     if (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout) != 0) {
         return err_set(err, -EIO, "standard output: %s", strerror(errno));
@@ -122,7 +132,8 @@ static int run_job(struct job *job)
         const struct report_expectation *e = &r->expectations.p[i];
         if (!e->ok) {
             (void)fprintf(stderr, "missed: %.*s under %.*s, seed %llu\n", STR_ARG(e->expr),
-                          STR_ARG(r->runs.p[e->run].policy), (unsigned long long)r->runs.p[e->run].seed);
+                          STR_ARG(r->runs.p[e->run].policy),
+                          (unsigned long long)r->runs.p[e->run].seed);
         }
     }
     return all_ok ? SIM_OK : SIM_EXPECT;

@@ -8,13 +8,14 @@
 #include "base/buf.h"
 
 struct snapshot_gen_opts {
-    uint32_t scale;  /* 1: 38 nodes and about 90 pods; n: n times as many of both */
-    uint64_t seed;   /* start times and the states of servers */
+    uint32_t scale; /* 1: 35 nodes and 92 pods; n: n times as many of both */
+    uint64_t seed;  /* start times and the states of servers */
 };
 
 /* `kubectl get … -o json`: one List of Node, Pod, Namespace, PriorityClass and GameServer. */
 void snapshot_gen_cluster(const struct snapshot_gen_opts *opts, struct buf *out);
-void snapshot_gen_config(struct buf *out);  /* SpawnpointConfiguration; names rtt.csv and prices.csv beside it */
+void snapshot_gen_config(
+    struct buf *out); /* SpawnpointConfiguration; names rtt.csv and prices.csv beside it */
 void snapshot_gen_latency(struct buf *out); /* rtt.csv */
 void snapshot_gen_prices(struct buf *out);  /* prices.csv */
 /* A waiting pod of a fleet ("arena", "realm", "skyline") as kube-scheduler sends it. */

@@ -33,7 +33,8 @@ static void put_clean(struct buf *out, struct str text)
 
 void style_put(struct buf *out, const struct style *s, enum style_ink ink, struct str text)
 {
-    static const char *const codes[] = {"", "\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[33m", "\033[36m"};
+    static const char *const codes[] = {"",         "\033[1m",  "\033[2m", "\033[32m",
+                                        "\033[31m", "\033[33m", "\033[36m"};
     bool dressed = s->color && ink != INK_PLAIN && text.n > 0;
     buf_lit(out, dressed ? codes[ink] : "");
     put_clean(out, text);
@@ -83,23 +84,27 @@ static struct str cut_front(struct str text, size_t width, bool *ret_cut)
     return text;
 }
 
-static void put_cell(struct buf *out, const struct style *s, enum style_ink ink, struct str text, size_t width, bool right)
+static void put_cell(struct buf *out, const struct style *s, enum style_ink ink, struct str text,
+                     size_t width, bool right)
 {
     bool cut;
     struct str shown = cut_front(text, width, &cut);
-    size_t columns = style_columns(shown) + (cut ? 3 : 0), pad = columns < width ? width - columns : 0;
+    size_t columns = style_columns(shown) + (cut ? 3 : 0),
+           pad = columns < width ? width - columns : 0;
     put_spaces(out, right ? pad : 0);
     buf_lit(out, cut ? "..." : "");
     style_put(out, s, ink, shown);
     put_spaces(out, right ? 0 : pad);
 }
 
-void style_left(struct buf *out, const struct style *s, enum style_ink ink, struct str text, size_t width)
+void style_left(struct buf *out, const struct style *s, enum style_ink ink, struct str text,
+                size_t width)
 {
     put_cell(out, s, ink, text, width, false);
 }
 
-void style_right(struct buf *out, const struct style *s, enum style_ink ink, struct str text, size_t width)
+void style_right(struct buf *out, const struct style *s, enum style_ink ink, struct str text,
+                 size_t width)
 {
     put_cell(out, s, ink, text, width, true);
 }
@@ -122,7 +127,8 @@ void style_bar(struct buf *out, const struct style *s, double share, size_t widt
     }
 }
 
-void style_wrap(struct buf *out, const struct style *s, enum style_ink ink, struct str text, size_t indent, size_t width)
+void style_wrap(struct buf *out, const struct style *s, enum style_ink ink, struct str text,
+                size_t indent, size_t width)
 {
     size_t column = 0;
     while (text.n > 0) {

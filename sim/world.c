@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STDIN_MAX ((size_t)4 << 30)
+#define STDIN_MAX  ((size_t)4 << 30)
 #define CONFIG_MAX ((size_t)16 << 20)
 
 /* ---- --policy ---- */
@@ -23,8 +23,10 @@ static int list_presets(const char *word, struct err *err)
     for (const char *const *name = preset_names(); *name != NULL; name++) {
         buf_printf(&names, "%s%s", names.n > 0 ? ", " : "", *name);
     }
-    return err_set(err, -EINVAL, "there is no policy \"%.80s\"; there is %.*s, or the path of a SpawnpointConfiguration",
-                   word, STR_ARG(buf_view(&names)));
+    return err_set(
+        err, -EINVAL,
+        "there is no policy \"%.80s\"; there is %.*s, or the path of a SpawnpointConfiguration",
+        word, STR_ARG(buf_view(&names)));
 }
 
 static bool looks_like_file(const char *word)
@@ -69,9 +71,12 @@ static int check_kind(const char *path, struct err *err)
     if (yaml_parse(path, buf_view(&text), &arena, &docs, &unread) == 0) {
         for (uint32_t i = 0; i < docs.n && rc == 0; i++) {
             const struct yaml_node *kind = yaml_get(docs.docs[i], "kind");
-            if (kind != NULL && kind->type == YAML_STRING && str_is(kind->text, "KubeSchedulerConfiguration")) {
-                rc = err_set(err, -EINVAL, "a KubeSchedulerConfiguration cannot be a policy here; give a preset's name or a "
-                                           "SpawnpointConfiguration");
+            if (kind != NULL && kind->type == YAML_STRING &&
+                str_is(kind->text, "KubeSchedulerConfiguration")) {
+                rc = err_set(err, -EINVAL,
+                             "a KubeSchedulerConfiguration cannot be a policy here; give a "
+                             "preset's name or a "
+                             "SpawnpointConfiguration");
                 (void)err_at(err, path, kind->line, kind->column);
             }
         }
@@ -94,7 +99,8 @@ int world_choose(const char *word, struct policy_choice *ret, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    *ret = (struct policy_choice){.name = word, .preset = preset_find(STR("spawnpoint")), .config = word};
+    *ret = (struct policy_choice){
+        .name = word, .preset = preset_find(STR("spawnpoint")), .config = word};
     return ret->preset == NULL ? err_set(err, -EINVAL, "the preset spawnpoint is missing") : 0;
 }
 
@@ -102,7 +108,8 @@ int world_choose(const char *word, struct policy_choice *ret, struct err *err)
 
 static int open_settings(const struct args *a, const char *config, struct world *w, struct err *err)
 {
-    int rc = config != NULL ? config_load(config, &w->settings, err) : settings_default(&w->settings, err);
+    int rc = config != NULL ? config_load(config, &w->settings, err)
+                            : settings_default(&w->settings, err);
     if (rc != 0) {
         return rc;
     }
@@ -134,16 +141,19 @@ static int read_standard_input(struct world_source *src, struct err *err)
     return src->standard_input.broken ? err_set(err, -E2BIG, "standard input is too large") : 0;
 }
 
-static int load_one(struct world_source *src, struct world *w, const char *path, bool workload, struct err *err)
+static int load_one(struct world_source *src, struct world *w, const char *path, bool workload,
+                    struct err *err)
 {
     if (strcmp(path, "-") != 0) {
         return load_path(&w->loaded, path, workload, err);
     }
     int rc = read_standard_input(src, err);
-    return rc != 0 ? rc : load_bytes(&w->loaded, "-", buf_view(&src->standard_input), workload, err);
+    return rc != 0 ? rc
+                   : load_bytes(&w->loaded, "-", buf_view(&src->standard_input), workload, err);
 }
 
-int world_open(struct world_source *src, const struct policy_choice *choice, struct world *ret, struct err *err)
+int sim_world_open(struct world_source *src, const struct policy_choice *choice, struct world *ret,
+                   struct err *err)
 {
     const struct args *a = src->args;
     *ret = (struct world){0};
@@ -165,7 +175,7 @@ int world_open(struct world_source *src, const struct policy_choice *choice, str
     return rc != 0 ? rc : load_finish(&ret->loaded, err);
 }
 
-void world_close(struct world *w)
+void sim_world_close(struct world *w)
 {
     if (w->has_loaded) {
         loaded_done(&w->loaded);

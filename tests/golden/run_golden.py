@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.abspath(os.environ.get("SPAWNPOINT_PROGRAM", os.path.join(ROOT, "build/release/spawnpoint")))
@@ -34,8 +35,8 @@ CASES = [
                     "--policy least-allocated --repack"),
     ("compare.json", "compare --cluster cluster.json --config spawnpoint.yaml --policy least-allocated --policy random "
                      "--seed 1 --seed 2 --seed 3 --repack -o json"),
-    ("explain.json", "explain --cluster cluster.json --policy spawnpoint.yaml --pod games/arena-24 -o json"),
-    ("explain.txt", "explain --cluster cluster.json --policy spawnpoint.yaml --pod games/realm-9 --pod games/skyline-7"),
+    ("explain.json", "explain --cluster cluster.json --policy spawnpoint.yaml --pod games/arena-27 -o json"),
+    ("explain.txt", "explain --cluster cluster.json --policy spawnpoint.yaml --pod games/realm-11 --pod games/skyline-7"),
     ("explain-bound.json", "explain --cluster cluster.json --policy spawnpoint.yaml --pod games/realm-0 -o json"),
     ("help-simulate.txt", "simulate --help"),
     ("help-compare.txt", "compare --help"),
@@ -100,11 +101,11 @@ class Runs(unittest.TestCase):
             for policy in ("spawnpoint", "least-allocated", "most-allocated", "random"):
                 p = self.report("simulate --cluster cluster.json --policy " + policy + extra)["runs"][0]["pods"]
                 self.assertEqual(p["placed"] + p["pending"] + p["failed"], p["arrived"])
-                self.assertEqual(p["bound"] + p["arrived"], 90)
+                self.assertEqual(p["bound"] + p["arrived"], 92)
 
     def test_repack_leaves_daemons(self):
         r = self.report("simulate --cluster cluster.json --repack --placements")["runs"][0]
-        self.assertEqual((r["pods"]["bound"], r["pods"]["arrived"]), (38, 52))
+        self.assertEqual((r["pods"]["bound"], r["pods"]["arrived"]), (35, 57))
         self.assertFalse([p for p in r["placements"] if p["pod"].startswith("kube-system/")])
 
     def test_runs_do_not_see_each_other(self):
@@ -174,7 +175,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(r["pods"], dict.fromkeys(("bound", "arrived", "placed", "pending", "failed", "preempted"), 0))
 
     def test_colour_only_when_wanted(self):
-        for args in ("simulate --cluster cluster.json", "explain --cluster cluster.json --pod games/arena-24"):
+        for args in ("simulate --cluster cluster.json", "explain --cluster cluster.json --pod games/arena-27"):
             self.assertNotIn(b"\033", run(args).stdout)
             self.assertIn(b"\033", run(args + " --color always").stdout)
             self.assertNotIn(b"\033", run(args + " --color never").stdout)
@@ -257,7 +258,7 @@ class Bad(unittest.TestCase):
 
     def test_explain(self):
         self.refused("explain --cluster cluster.json --pod games/arena-2x", 1, 'did you mean "games/arena-2')
-        self.refused("explain --cluster cluster.json --pod arena-24", 1, '"arena-24"')
+        self.refused("explain --cluster cluster.json --pod arena-27", 1, '"arena-27"')
         self.refused("explain --server http://127.0.0.1:9 --pod games/a -o json", 1, "127.0.0.1")
         self.refused("explain --server file:///etc/passwd --pod games/a -o json", 1, "file")
 
@@ -272,6 +273,52 @@ class Bad(unittest.TestCase):
         self.assertEqual(x["best"], [])
         self.assertEqual(x["nodes"][0]["rejectedBy"]["plugin"], "SchedulingGates")
         self.assertEqual(json.loads(run("explain --cluster - --pending -o json", stdin=dump).stdout)["items"], [])
+
+
+class Live(unittest.TestCase):
+    """With a server of this very program on loopback."""
+
+    def test_demo(self):
+        with tempfile.TemporaryDirectory() as d:
+            p = run("demo", env={"TMPDIR": d, "LC_ALL": "C.UTF-8"})
+            self.assertEqual((p.returncode, p.stderr), (0, b""))
+            self.assertEqual(os.listdir(d), [])
+        lines = p.stdout.decode().splitlines()
+        self.assertLess(len(lines), 60)
+        self.assertLessEqual(max(map(len, lines)), 100)
+        self.assertEqual(len([x for x in lines if "one out" in x and "no node" not in x]), 3)
+        self.assertNotIn("\033", p.stdout.decode())
+        self.assertIn(b"\033", run("demo --color always").stdout)
+
+    def test_explain_asks_a_server(self):
+        p = subprocess.Popen([PROGRAM, "serve", "--snapshot", "cluster.json", "--config", "spawnpoint.yaml", "--listen",
+                              "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], cwd=WORLD, stderr=subprocess.PIPE)
+        try:
+            for line in p.stderr:
+                ready = re.search(rb"ready extender=(\S+) admin=(\S+)", line)
+                if ready:
+                    break
+            extender, admin = (x.decode() for x in ready.groups())
+            with open(os.path.join(WORLD, "cluster.json")) as f:
+                items = json.load(f)["items"]
+            pod = [i for i in items if i["kind"] == "Pod" and i["metadata"]["name"] == "realm-11"][0]
+            names = [i["metadata"]["name"] for i in items if i["kind"] == "Node"]
+            req = urllib.request.Request("http://%s/filter" % extender, json.dumps({"Pod": pod, "NodeNames": names}).encode(),
+                                         {"Content-Type": "application/json"})
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(req, timeout=30) as reply:
+                answer = json.load(reply)
+            q = run("explain --server http://%s/ --pod games/realm-11 -o json" % admin)
+            self.assertEqual((q.returncode, q.stderr), (0, b""))
+            x = json.loads(q.stdout)
+            self.assertEqual((x["pod"], [x["chosen"]]), ("games/realm-11", answer["NodeNames"]))
+            q = run("explain --server http://%s --pod games/never-seen -o json" % admin)
+            self.assertEqual((q.returncode, q.stdout), (1, b""))
+            self.assertIn(b"games/never-seen", q.stderr)
+        finally:
+            p.terminate()
+            p.stderr.read()
+            p.stderr.close()
+            p.wait(timeout=30)
 
 
 class Docs(unittest.TestCase):
@@ -324,7 +371,7 @@ class Data(unittest.TestCase):
         self.check("--cluster snapshots/cloudability-podlist.json", 0, 0)
         self.check("--cluster snapshots/fgd-quickstart/test-cluster", 2, 3)
         self.check("--cluster snapshots/openshift-insights/config --repack", 2)
-        self.check("--cluster snapshots/open-simulator/cluster", 4)
+        self.check("--cluster snapshots/open-simulator/cluster", 6)
 
     def test_openb(self):
         self.check("--cluster openb/node_yaml/openb_node_list_gpu_node.yaml", 1213, 0)

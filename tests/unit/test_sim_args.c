@@ -16,7 +16,8 @@
 static char *words[MAX_WORDS];
 
 /* Parses, and gives what was said. */
-static int parse(enum sim_verb verb, struct args *a, char *said, size_t n, int argc, const char *const *argv)
+static int parse(enum sim_verb verb, struct args *a, char *said, size_t n, int argc,
+                 const char *const *argv)
 {
     FILE *f = fmemopen(said, n, "w");
     assert_non_null(f);
@@ -29,8 +30,8 @@ static int parse(enum sim_verb verb, struct args *a, char *said, size_t n, int a
     return rc;
 }
 
-#define PARSE(verb, ...)                                            \
-    parse(verb, &a, said, sizeof said,                              \
+#define PARSE(verb, ...)                                                 \
+    parse(verb, &a, said, sizeof said,                                   \
           (int)SP_COUNTOF(((const char *const[]){"verb", __VA_ARGS__})), \
           (const char *const[]){"verb", __VA_ARGS__})
 
@@ -39,8 +40,9 @@ static void test_everything_is_read(void **state)
     struct args a;
     char said[400];
     (void)state;
-    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "--cluster=b", "--policy", "random", "--seed", "7", "--seed=8",
-                           "--repack", "--placements", "--expect", "pods.placed > 1", "-ojson"),
+    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "--cluster=b", "--policy", "random",
+                           "--seed", "7", "--seed=8", "--repack", "--placements", "--expect",
+                           "pods.placed > 1", "-ojson"),
                      SIM_OK);
     assert_int_equal(a.clusters.n, 2);
     assert_string_equal(a.clusters.p[1], "b");
@@ -63,10 +65,12 @@ static void test_wrong_words(void **state)
     args_done(&a);
     assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "-x"), SIM_USAGE);
     args_done(&a);
-    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "--config", "x", "--config", "y"), SIM_USAGE);
+    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "--config", "x", "--config", "y"),
+                     SIM_USAGE);
     assert_non_null(strstr(said, "twice"));
     args_done(&a);
-    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "--seed", "18446744073709551616"), SIM_USAGE);
+    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "a", "--seed", "18446744073709551616"),
+                     SIM_USAGE);
     args_done(&a);
     assert_int_equal(PARSE(VERB_COMPARE, "--cluster", "a", "--policy", "x"), SIM_USAGE);
     args_done(&a);
@@ -91,11 +95,13 @@ static void test_reproduce_is_quoted(void **state)
     struct buf out;
     (void)state;
     buf_init(&out, 1000);
-    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "my dump.json", "--expect", "pods.placed > 1", "--policy", "it's"),
+    assert_int_equal(PARSE(VERB_SIMULATE, "--cluster", "my dump.json", "--expect",
+                           "pods.placed > 1", "--policy", "it's"),
                      SIM_OK);
     args_reproduce(&a, &out);
     buf_char(&out, '\0');
-    assert_string_equal(out.p, "spawnpoint simulate --cluster 'my dump.json' --expect 'pods.placed > 1' --policy 'it'\\''s'");
+    assert_string_equal(out.p, "spawnpoint simulate --cluster 'my dump.json' --expect 'pods.placed "
+                               "> 1' --policy 'it'\\''s'");
     buf_done(&out);
     args_done(&a);
 }

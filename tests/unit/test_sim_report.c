@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define assert_double_near(a, b, eps) assert_true((a) - (b) <= (eps) && (b) - (a) <= (eps))
+
 static const char *const two[] = {"one", "two"};
 
 /* Two policies with `n` seeds; used nodes as given (policy by policy), everything else zero or null. */
@@ -26,10 +28,13 @@ static void make(struct report *r, size_t n, const int64_t *used)
     for (size_t p = 0; p < 2; p++) {
         assert_int_equal(VEC_PUSH(&r->policies, str_c(two[p]), 8), 0);
         for (size_t s = 0; s < n; s++) {
-            struct report_run run = {.policy = str_c(two[p]), .seed = s, .wall_s = 0.5, .placements_per_s = SIM_NULL};
+            struct report_run run = {
+                .policy = str_c(two[p]), .seed = s, .wall_s = 0.5, .placements_per_s = SIM_NULL};
             run.outcome.nodes.used = used[p * n + s];
-            run.outcome.latency.p90_ms = run.outcome.latency.p50_ms = run.outcome.latency.unknown = SIM_NULL;
-            run.outcome.blast_radius = run.outcome.spot_share = run.outcome.cost.per_player_hour = SIM_NULL;
+            run.outcome.latency.p90_ms = run.outcome.latency.p50_ms = run.outcome.latency.unknown =
+                SIM_NULL;
+            run.outcome.blast_radius = run.outcome.spot_share = run.outcome.cost.per_player_hour =
+                SIM_NULL;
             run.outcome.cost.currency = STR("EUR");
             assert_int_equal(VEC_PUSH(&r->runs, run, 100), 0);
         }
@@ -73,7 +78,7 @@ static void test_several_seeds_are_paired(void **state)
     assert_int_equal(compare_fill(&r, 3, &err), 0);
     const struct report_difference *d = find(&r, "nodes.used");
     assert_true(d->difference == -2);
-    assert_float_equal(d->high, -2 + 4.303 / 1.7320508075688772, 1e-9);
+    assert_double_near(d->high, -2 + 4.303 / 1.7320508075688772, 1e-9);
     assert_int_equal(d->better, 'n');
     report_done(&r);
     make(&r, 3, (const int64_t[]){10, 20, 30, 8, 18, 28});
@@ -82,10 +87,10 @@ static void test_several_seeds_are_paired(void **state)
     assert_true(d->low == -2 && d->high == -2);
     assert_int_equal(d->better, 'b');
     report_done(&r);
-    assert_float_equal(compare_t95(2), 12.706, 1e-9);
-    assert_float_equal(compare_t95(31), 2.042, 1e-9);
-    assert_float_equal(compare_t95(61), 2.000, 2e-3);
-    assert_float_equal(compare_t95(100000), 1.960, 1e-3);
+    assert_double_near(compare_t95(2), 12.706, 1e-9);
+    assert_double_near(compare_t95(31), 2.042, 1e-9);
+    assert_double_near(compare_t95(61), 2.000, 2e-3);
+    assert_double_near(compare_t95(100000), 1.960, 1e-3);
 }
 
 static void test_expressions(void **state)
@@ -93,12 +98,23 @@ static void test_expressions(void **state)
     static const struct {
         const char *text;
         int code;
-    } cases[] = {{"pods.placed>=3", 0},        {" pods.placed  ==  -2.5e1 ", 0}, {"pods.placed", -EINVAL},
-                 {"pods.placed <", -EINVAL},   {"pods.placed < 3 ms", -EINVAL},  {"pods.placed =< 3", -EINVAL},
-                 {"", -EINVAL},                {"!= 3", -EINVAL},                {"pods < 3", -EINVAL},
-                 {"policy == 3", -EINVAL},     {"cost.byFleet.a.b < 3", 0},      {"cost.byFleet. < 3", -EINVAL},
-                 {"latency.byFleet.x.p90Ms!=3", 0}, {"latency.byFleet.p90Ms<3", -EINVAL},
-                 {"cost.byCapacityType.free<3", -EINVAL}, {"pods.placed < nan", -EINVAL}, {"pods.placed < 0x10", -EINVAL}};
+    } cases[] = {{"pods.placed>=3", 0},
+                 {" pods.placed  ==  -2.5e1 ", 0},
+                 {"pods.placed", -EINVAL},
+                 {"pods.placed <", -EINVAL},
+                 {"pods.placed < 3 ms", -EINVAL},
+                 {"pods.placed =< 3", -EINVAL},
+                 {"", -EINVAL},
+                 {"!= 3", -EINVAL},
+                 {"pods < 3", -EINVAL},
+                 {"policy == 3", -EINVAL},
+                 {"cost.byFleet.a.b < 3", 0},
+                 {"cost.byFleet. < 3", -EINVAL},
+                 {"latency.byFleet.x.p90Ms!=3", 0},
+                 {"latency.byFleet.p90Ms<3", -EINVAL},
+                 {"cost.byCapacityType.free<3", -EINVAL},
+                 {"pods.placed < nan", -EINVAL},
+                 {"pods.placed < 0x10", -EINVAL}};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         struct expect e;
@@ -111,9 +127,11 @@ static void test_expressions(void **state)
     struct err err = ERR_NONE;
     assert_int_equal(expectation_parse(STR("pods.pla\0ced < 1"), &e, &err), -EINVAL);
     assert_int_equal(expectation_parse(STR("nodes.used<=3"), &e, &err), 0);
-    assert_true(expectation_holds(&e, 3) && !expectation_holds(&e, 3.5) && !expectation_holds(&e, SIM_NULL));
+    assert_true(expectation_holds(&e, 3) && !expectation_holds(&e, 3.5) &&
+                !expectation_holds(&e, SIM_NULL));
     e.op = EXPECT_NE;
-    assert_true(expectation_holds(&e, 2) && !expectation_holds(&e, 3) && !expectation_holds(&e, SIM_NULL));
+    assert_true(expectation_holds(&e, 2) && !expectation_holds(&e, 3) &&
+                !expectation_holds(&e, SIM_NULL));
 }
 
 static void test_every_run_must_hold(void **state)
@@ -181,7 +199,8 @@ static void test_csv_cells(void **state)
     assert_int_equal(VEC_PUSH(&r.runs.p[0].placements, p, 8), 0);
     buf_init(&out, 1u << 20);
     report_write_csv(&r, &out);
-    assert_true(str_eq(buf_view(&out), STR("policy,seed,index,pod,node,reason\none,0,0,\"'=cmd()\",\"a,b\",\"say \"\"no\"\"\"\n")));
+    assert_true(str_eq(buf_view(&out), STR("policy,seed,index,pod,node,reason\none,0,0,\"'=cmd()\","
+                                           "\"a,b\",\"say \"\"no\"\"\"\n")));
     buf_done(&out);
     report_done(&r);
 }
