@@ -22,7 +22,8 @@
 
 #define FILE_MAX       ((size_t)16 << 20)
 #define ASK_TIMEOUT_MS 5000
-#define EXPLAIN_LINES  14
+#define EXPLAIN_LINES  22
+#define EXPLAIN_PARTS  3
 
 static volatile sig_atomic_t interrupted;
 
