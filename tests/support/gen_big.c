@@ -150,20 +150,35 @@ void gen_big_node(struct buf *out, uint32_t node)
     buf_char(out, '}');
 }
 
+/* Five letters as Kubernetes makes them for generated names; the same number gives the same ones, another number others. */
+static void generated(char ret[6], uint32_t number)
+{
+    static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
+    uint32_t x = number * 9973u % 14348907u; /* 27^5; 9973 has no common divisor with it */
+    for (int i = 0; i < 5; i++) {
+        ret[i] = alphabet[x % 27];
+        x /= 27;
+    }
+    ret[5] = '\0';
+}
+
 /* name, uid and the end of metadata of a game server's pod. */
 static void put_game_meta(struct buf *out, uint32_t fleet, uint32_t serial)
 {
     const char *f = fleets[fleet];
-    uint32_t a = mix(fleet + 3) % 100000, b = mix(serial + fleet * 100003u);
+    char set[6], own[6], name[64];
+    uint32_t b = mix(serial + fleet * 100003u);
+    generated(set, 77 + fleet);
+    generated(own, serial);
+    snprintf(name, sizeof name, "%s-%s-%s", f, set, own);
     buf_printf(out,
                "\"metadata\":{\"annotations\":{\"agones.dev/container\":\"server\",\"agones.dev/ready-container-id\":\"\",\"agones.dev/sdk-version\":"
                "\"1.54.0\",\"cluster-autoscaler.kubernetes.io/safe-to-evict\":\"false\"},\"creationTimestamp\":\"2026-11-20T%02u:%02u:%02uZ\","
-               "\"labels\":{\"agones.dev/fleet\":\"%s\",\"agones.dev/gameserver\":\"%s-%05u-%08x%u\",\"agones.dev/role\":\"gameserver\","
-               "\"agones.dev/safe-to-evict\":\"Never\",\"app\":\"%s\"},\"name\":\"%s-%05u-%08x%u\",\"namespace\":\"games\",\"ownerReferences\":["
+               "\"labels\":{\"agones.dev/fleet\":\"%s\",\"agones.dev/gameserver\":\"%s\",\"agones.dev/role\":\"gameserver\","
+               "\"agones.dev/safe-to-evict\":\"Never\",\"app\":\"%s\"},\"name\":\"%s\",\"namespace\":\"games\",\"ownerReferences\":["
                "{\"apiVersion\":\"agones.dev/v1\",\"blockOwnerDeletion\":true,\"controller\":true,\"kind\":\"GameServer\",\"name\":"
-               "\"%s-%05u-%08x%u\",\"uid\":\"%08x-1c1b-4c55-9a7e-%012x\"}],\"resourceVersion\":\"%u\",\"uid\":\"%08x-5c2e-4b6f-9c01-%012x\"}",
-               b % 24, b / 24 % 60, b / 1440 % 60, f, f, a, b, serial, f, f, a, b, serial, f, a, b, serial, b, serial, 41000000 + serial,
-               b ^ 0x5a5a5a5au, serial);
+               "\"%s\",\"uid\":\"%08x-1c1b-4c55-9a7e-%012x\"}],\"resourceVersion\":\"%u\",\"uid\":\"%08x-5c2e-4b6f-9c01-%012x\"}",
+               b % 24, b / 24 % 60, b / 1440 % 60, f, name, f, name, name, b, serial, 41000000 + serial, b ^ 0x5a5a5a5au, serial);
 }
 
 static void put_game_spec(struct buf *out, uint32_t fleet, uint32_t port)
