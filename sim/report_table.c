@@ -57,6 +57,13 @@ static bool is_best(const struct table *t, size_t metric, size_t policy)
     return t->r->policies.n > 1;
 }
 
+/* Rows that follow from others. */
+static bool is_echo(const char *path)
+{
+    return strcmp(path, "nodes.empty") == 0 || strcmp(path, "nodes.pinned") == 0 ||
+           strcmp(path, "cost.perPlayerHour") == 0;
+}
+
 /* Rows that say nothing are left out: null everywhere, zero everywhere where zero is the normal case; in brief also what
  * is the same under both policies. */
 static bool row_speaks(const struct table *t, size_t metric)
@@ -79,7 +86,7 @@ static bool row_speaks(const struct table *t, size_t metric)
     if (t->opts->brief && strcmp(outcome_metrics[metric].path, "pods.placed") != 0) {
         const struct report_difference *d =
             t->r->policies.n > 1 ? difference_of(t, metric, 0, 1) : NULL;
-        known = known && d != NULL && d->difference != 0;
+        known = known && d != NULL && d->difference != 0 && !is_echo(outcome_metrics[metric].path);
     }
     return known && (nonzero || !is_quiet);
 }
