@@ -56,7 +56,7 @@ static void put_name(struct buf *out, const char *key, struct str s)
     }
 }
 
-static void put_record(struct buf *out, const struct decision_record *r)
+static void put_record(const struct state *st, struct buf *out, const struct decision_record *r)
 {
     char when[40];
     size_t n = str_from_time_ms(when, r->wall_ms);
@@ -86,9 +86,9 @@ static void put_record(struct buf *out, const struct decision_record *r)
     buf_f64(out, (double)r->waited_ms / 1e3);
     buf_lit(out, ",\"tookSeconds\":");
     buf_f64(out, (double)r->took_ns / 1e9);
-    buf_printf(out, ",\"configGeneration\":%llu,\"inputs\":[{\"name\":\"cluster\",\"source\":\"snapshot\",\"ageSeconds\":0,"
+    buf_printf(out, ",\"configGeneration\":%llu,\"inputs\":[{\"name\":\"cluster\",\"source\":\"%s\",\"ageSeconds\":0,"
                     "\"fallback\":false}]}",
-               (unsigned long long)r->generation);
+               (unsigned long long)r->generation, st->view ? "watch" : "snapshot");
 }
 
 void admin_write_decisions(struct state *st, struct buf *out, uint32_t limit)
@@ -100,7 +100,7 @@ void admin_write_decisions(struct state *st, struct buf *out, uint32_t limit)
         if (n > 0) {
             buf_char(out, ',');
         }
-        put_record(out, &d->p[(seq - 1) % DECISIONS_MAX]);
+        put_record(st, out, &d->p[(seq - 1) % DECISIONS_MAX]);
     }
     state_unlock(st);
     buf_lit(out, "]}");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
+#include "daemon/kube_client.h"
 #include "daemon/log.h"
 #include "daemon/reload.h"
 #include "daemon/routes_admin.h"
@@ -28,6 +29,9 @@
 struct daemon_root {
     struct serve_args args;
     struct source source;
+    struct kubeconfig kubeconfig;
+    struct kube_view view;
+    struct kube_client *kube;    /* NULL with a snapshot */
     struct state state;
     struct lab lab;
     struct reload reload;
@@ -81,9 +85,14 @@ static int check_args(struct daemon_root *d, int *ret_exit)
     struct err err = ERR_NONE;
     bool loopback = false;
     *ret_exit = EXIT_USAGE;
-    if (d->args.n_snapshots == 0) {
-        return usage_error("no cluster: give --snapshot PATH",
-                           d->args.kubeconfig ? " (this version has no live cluster client)" : "");
+    struct kubeconfig_env env;
+    kubeconfig_env_read(&env, d->args.kubeconfig);
+    if (d->args.n_snapshots == 0 && !kubeconfig_present(&env)) {
+        return usage_error("no cluster: give --kubeconfig FILE or --snapshot PATH",
+                           " (KUBECONFIG and ~/.kube/config name none, and this is no pod)");
+    }
+    if (d->args.n_snapshots > 0 && d->args.kubeconfig) {
+        return usage_error("--snapshot and --kubeconfig: ", "the cluster is either a dump or live; give one of them");
     }
     if (http_address_loopback(d->args.listen, &loopback, &err) != 0) {
         return usage_error("--listen: ", err.text);
@@ -184,8 +193,11 @@ static void stop(struct daemon_root *d)
 {
     http_server_stop(d->extender);
     http_server_stop(d->admin);
+    kube_client_stop(d->kube);
     lab_done(&d->lab);
     state_close(&d->state);
+    kube_view_done(&d->view);
+    kubeconfig_done(&d->kubeconfig);
     source_done(&d->source);
     (void)close(d->signals);
 }
@@ -206,6 +218,13 @@ static int serve(struct daemon_root *d)
     }
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
+    if (d->state.view) {
+        LOG_INFO("Watching", KV_C("server", d->kubeconfig.server), KV_C("credentials", d->kubeconfig.origin));
+        rc = kube_client_start(&d->kube, &d->kubeconfig, &d->state, d->args.api_timeout_ms, &err);
+        if (rc != 0) {
+            return fail(&err);
+        }
+    }
     LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes), KV_I("pods", d->state.main.c->n_pods_live),
              KV_C("decide", live_decide_name(d->state.live->decide)));
     char ready[400];
@@ -215,6 +234,16 @@ static int serve(struct daemon_root *d)
     enum signal_event e = run(d);
     wind_down(d, e == SIGNAL_INTERRUPT ? 0 : d->args.shutdown_delay_ms);
     return e == SIGNAL_INTERRUPT ? EXIT_INTERRUPTED : 0;
+}
+
+static int open_cluster(struct daemon_root *d, bool live, struct err *err)
+{
+    struct kubeconfig_env env;
+    if (!live) {
+        return source_open(&d->source, d->args.snapshots, d->args.n_snapshots, err);
+    }
+    kubeconfig_env_read(&env, d->args.kubeconfig);
+    return kubeconfig_load(&env, &d->kubeconfig, err);
 }
 
 int serve_main(int argc, char **argv)
@@ -237,9 +266,11 @@ int serve_main(int argc, char **argv)
     if (signals_open(&d.signals, &err) != 0) {
         return fail(&err);
     }
-    if (source_open(&d.source, d.args.snapshots, d.args.n_snapshots, &err) != 0 ||
-        state_open(&d.state, &d.args, &d.source, &err) != 0) {
+    kube_view_init(&d.view);
+    bool live = d.args.n_snapshots == 0;
+    if (open_cluster(&d, live, &err) != 0 || state_open(&d.state, &d.args, &d.source, live ? &d.view : NULL, &err) != 0) {
         code = fail(&err);
+        kubeconfig_done(&d.kubeconfig);
         source_done(&d.source);
         (void)close(d.signals);
         return code;

@@ -300,6 +300,9 @@ static int prepare(struct decide *x, struct err *err)
     x->m = &x->st->main;
     if (x->whole) {
         rc = state_need_whole(x->st, err);
+        if (rc == 0 && x->st->whole_waits != 0) {
+            return -EAGAIN;
+        }
         x->m = &x->st->whole;
         if (rc == 0) {
             rc = take_nodes(x, err);
@@ -324,13 +327,16 @@ static int decide_locked(struct decide *x, struct decided *ret, struct err *err)
     x->way = st->live->decide;
     state_expire(st, x->seq);
     int rc = prepare(x, err);
+    if (rc == -EAGAIN) { /* the whole-node model knows no pods yet */
+        return decide_fallback(x, st->live->s.on_stale, ret, err);
+    }
     if (rc != 0) {
         return rc;
     }
     x->ask = (struct ask){.pod = &x->req,
                           .nodes = x->nodes,
                           .n_nodes = x->n_nodes,
-                          .judge = JUDGE_SNAPSHOT,
+                          .judge = st->view ? JUDGE_LIVE : JUDGE_SNAPSHOT,
                           .has_time = true,
                           .now_ms = model_set_now_ms(x->m),
                           .last = x->last,
@@ -387,7 +393,9 @@ int decide_request(struct state *st, const struct extender_args *args, enum metr
     }
     metric_observe(METRIC_CANDIDATES, verb, x.n_names);
     metric_add(METRIC_DUPLICATE_KEYS, 0, args->n_duplicate_keys);
-    if (state_lock(st, x.deadline_ns)) {
+    if (state_is_stale(st)) {
+        rc = decide_fallback(&x, (enum stale_answer)atomic_load(&st->on_stale), ret, err);
+    } else if (state_lock(st, x.deadline_ns)) {
         rc = decide_locked(&x, ret, err);
         state_unlock(st);
     } else {

@@ -111,3 +111,22 @@ void decisions_add(struct decisions *d, const struct decision_record *r)
     d->p[d->next % DECISIONS_MAX] = k;
     d->next++;
 }
+
+static void blank(const node_ix *nodes, uint32_t n, node_ix node)
+{
+    node_ix *p = (node_ix *)(uintptr_t)nodes; /* our own bytes */
+    for (uint32_t i = 0; i < n; i++) {
+        p[i] = p[i].v == node.v ? NODE_NONE : p[i];
+    }
+}
+
+void decisions_forget_node(struct decisions *d, node_ix node, bool whole)
+{
+    for (uint64_t seq = d->first; seq < d->next; seq++) {
+        const struct decision_record *r = &d->p[seq % DECISIONS_MAX];
+        if (r->whole == whole) {
+            blank(r->nodes, r->n_nodes, node);
+            blank(r->last, r->n_last, node);
+        }
+    }
+}

@@ -48,6 +48,8 @@ int decisions_init(struct decisions *d, struct err *err) SP_MUST_CHECK;
 void decisions_done(struct decisions *d);
 /* Copies what `r` points to. r->seq must be d->next. */
 void decisions_add(struct decisions *d, const struct decision_record *r);
+/* The node's row is given up: records name no node there. */
+void decisions_forget_node(struct decisions *d, node_ix node, bool whole);
 struct decision_record *decisions_get(struct decisions *d, uint64_t seq); /* NULL when it is gone */
 /* The newest of a pod by namespace and name; NULL. */
 const struct decision_record *decisions_find(const struct decisions *d, struct str ns, struct str name);

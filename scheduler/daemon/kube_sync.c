@@ -186,7 +186,7 @@ void kube_sync_head(struct kube_sync *s, int64_t now_ms, int status, const char 
 static void forget(void *ctx, struct str ns, struct str name)
 {
     struct kube_sync *s = ctx;
-    s->sink.remove(s->sink.ctx, ns, name);
+    s->sink.remove(s->sink.ctx, ns, name, STR_NONE, false);
 }
 
 static void take_over(struct kube_sync *s, int64_t now_ms)
@@ -225,7 +225,7 @@ static int upsert(struct kube_sync *s, const struct kube_object *o, struct err *
         return rc;
     }
     if (was == KUBE_KEY_OTHER_UID) { /* the one before is gone: its deletion was not seen */
-        s->sink.remove(s->sink.ctx, o->ns, o->name);
+        s->sink.remove(s->sink.ctx, o->ns, o->name, o->uid, true);
     }
     rc = s->sink.upsert(s->sink.ctx, o, &inner);
     return rc == -ENOMEM ? err_nomem(err) : 0;
@@ -315,7 +315,7 @@ static int on_line(void *ctx, struct str line, struct err *err)
     }
     if (e.type == KUBE_DELETED) {
         if (kube_keys_take(&s->keys, e.object.ns, e.object.name, e.object.uid)) {
-            s->sink.remove(s->sink.ctx, e.object.ns, e.object.name);
+            s->sink.remove(s->sink.ctx, e.object.ns, e.object.name, e.object.uid, false);
         }
     } else {
         rc = upsert(s, &e.object, err);

@@ -50,7 +50,9 @@ struct kube_sync_sink {
     void *ctx;
     /* The object as it is now. -ENOMEM lists again; any other failure is the sink's to count: the object stays as it was. */
     int (*upsert)(void *ctx, const struct kube_object *o, struct err *err);
-    void (*remove)(void *ctx, struct str ns, struct str name);
+    /* The object of this name is gone. `uid`: only when it has this UID (where both have one); with `other`: only when it
+     * has another one than this. */
+    void (*remove)(void *ctx, struct str ns, struct str name, struct str uid, bool other);
     /* Around the removals at the end of a list. */
     void (*sweep)(void *ctx, bool begin);
     void (*event)(void *ctx, enum kube_event_type type);

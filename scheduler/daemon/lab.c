@@ -12,7 +12,7 @@ void lab_init(struct lab *l, struct state *st)
 
 void lab_close(struct lab *l)
 {
-    if (l->open) {
+    if (l->open && !l->live) {
         model_set_close(&l->m);
     }
     l->open = false;
@@ -141,6 +141,11 @@ static int open_model(struct lab *l, struct err *err)
 int lab_sync(struct lab *l, uint64_t seq, struct pod_key except, struct arena *arena, uint32_t *ret_missing, struct err *err)
 {
     struct wanted_list w = {0};
+    if (l->live) {
+        lab_rewind(l, seq, except);
+        *ret_missing = 0;
+        return 0;
+    }
     int rc = open_model(l, err);
     if (rc != 0) {
         return rc;

@@ -20,6 +20,7 @@ struct lab {
     struct state *st;
     struct model_set m;
     bool open;
+    bool live; /* in a child process: the model is the cluster's own, copied by the fork */
     VEC(struct lab_pod) pods;
 };
 void lab_init(struct lab *l, struct state *st);
@@ -35,4 +36,9 @@ int lab_place(struct lab *l, struct str body, struct arena *arena, struct buf *o
  * *ret_missing counts reservations whose record is gone. */
 int lab_sync(struct lab *l, uint64_t seq, struct pod_key except, struct arena *arena, uint32_t *ret_missing,
              struct err *err) SP_MUST_CHECK;
+typedef int (*lab_job)(struct lab *l, void *arg, struct arena *arena, struct buf *out, struct err *err);
+/* For a live cluster: runs the job in a child process with l->live set, and hands back what it wrote. -ENOMEM (503) when it
+ * cannot be asked now, -ETIMEDOUT. */
+int lab_ask_child(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out, struct err *err) SP_MUST_CHECK;
+void lab_rewind(struct lab *l, uint64_t seq, struct pod_key except);
 void lab_close(struct lab *l); /* the next question makes the model anew */

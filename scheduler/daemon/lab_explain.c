@@ -16,13 +16,14 @@ struct copy {
     struct decision_record r;
     struct str *asked, *last;
     uint64_t generation_now;
+    bool live;
 };
 
 static int copy_names(struct model_set *m, const node_ix *nodes, uint32_t n, struct arena *a, struct str **ret)
 {
     *ret = arena_alloc(a, (n + 1) * sizeof **ret);
     for (uint32_t i = 0; *ret && i < n; i++) {
-        (*ret)[i] = arena_str(a, sym_str(m->c->syms, m->c->facts[nodes[i].v].name));
+        (*ret)[i] = arena_str(a, nodes[i].v == IX_NONE ? STR("") : sym_str(m->c->syms, m->c->facts[nodes[i].v].name));
         if (!(*ret)[i].p) {
             return -ENOMEM;
         }
@@ -122,8 +123,8 @@ static int add_inputs(struct explanation *x, const struct copy *c, bool moved, u
     s->name = "cluster";
     s->age_s = 0;
     s->fallback = missing > 0;
-    (void)snprintf(s->source, sizeof s->source, missing > 0 ? "snapshot; %u reservations are not on record any more" : "snapshot",
-                   missing);
+    (void)snprintf(s->source, sizeof s->source,
+                   missing > 0 ? "%s; %u reservations are not on record any more" : "%s", c->live ? "watch" : "snapshot", missing);
     x->inputs = in;
     return 0;
 }
@@ -178,7 +179,7 @@ static int explain_on(struct model_set *m, const struct copy *c, bool what_ifs, 
     struct ask ask = {.pod = &req,
                       .nodes = nodes,
                       .n_nodes = find_nodes(m, c->asked, c->r.n_nodes, nodes),
-                      .judge = JUDGE_SNAPSHOT,
+                      .judge = c->live ? JUDGE_LIVE : JUDGE_SNAPSHOT,
                       .has_time = true,
                       .now_ms = c->r.now_ms,
                       .waited_ms = c->r.waited_ms,
@@ -208,10 +209,23 @@ static int explain_on(struct model_set *m, const struct copy *c, bool what_ifs, 
     return rc;
 }
 
+struct question {
+    struct str ns, name;
+};
+
+static int explain_live(struct lab *l, void *arg, struct arena *arena, struct buf *out, struct err *err)
+{
+    const struct question *q = arg;
+    return lab_explain(l, q->ns, q->name, arena, out, err);
+}
+
 int lab_explain(struct lab *l, struct str ns, struct str name, struct arena *arena, struct buf *out, struct err *err)
 {
-    struct copy c;
+    struct copy c = {.live = l->live};
     uint32_t missing = 0;
+    if (l->st->view && !l->live) {
+        return lab_ask_child(l, explain_live, &(struct question){ns, name}, arena, out, err);
+    }
     (void)state_lock(l->st, 0);
     int rc = copy_record(l->st, ns, name, arena, &c, err);
     if (rc == 0 && c.r.whole) { /* these nodes stand in that model only */

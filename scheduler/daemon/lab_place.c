@@ -315,6 +315,12 @@ static void undo(struct place *p)
     }
 }
 
+static int place_live(struct lab *l, void *arg, struct arena *arena, struct buf *out, struct err *err)
+{
+    struct str *body = arg;
+    return lab_place(l, *body, arena, out, err);
+}
+
 int lab_place(struct lab *l, struct str body, struct arena *arena, struct buf *out, struct err *err)
 {
     struct place p = {.l = l, .arena = arena};
@@ -322,6 +328,9 @@ int lab_place(struct lab *l, struct str body, struct arena *arena, struct buf *o
     int rc = read_body(body, &p, err);
     if (rc != 0) {
         return rc;
+    }
+    if (l->st->view && !l->live) {
+        return lab_ask_child(l, place_live, &body, arena, out, err);
     }
     (void)pthread_mutex_lock(&l->lock);
     rc = lab_sync(l, UINT64_MAX, (struct pod_key){0, 0}, arena, &missing, err);

@@ -219,3 +219,18 @@ unsigned reserve_fail(struct track *t, node_ix node, bool whole)
     *least = (struct track_fail){node, whole, 1};
     return 1;
 }
+
+void reserve_forget_node(struct reserve *r, node_ix node, bool whole)
+{
+    for (uint32_t at = r->oldest; at != RESERVE_NONE; at = r->p[at].newer) {
+        struct track *t = &r->p[at];
+        if (t->whole == whole && t->node.v == node.v) {
+            t->node = NODE_NONE;
+        }
+        for (size_t i = 0; i < RESERVE_FAILS; i++) {
+            if (t->fails[i].count > 0 && t->fails[i].whole == whole && t->fails[i].node.v == node.v) {
+                t->fails[i] = (struct track_fail){0};
+            }
+        }
+    }
+}

@@ -52,5 +52,7 @@ void reserve_unmark(struct reserve *r, uint32_t at);
 uint32_t reserve_expired(const struct reserve *r, int64_t now_ms, int64_t ttl_ms);
 /* Forgets pods that were not asked about for keep_ms and hold nothing. */
 void reserve_sweep(struct reserve *r, int64_t now_ms, int64_t keep_ms);
+/* The node's row is given up: nothing is remembered of it. */
+void reserve_forget_node(struct reserve *r, node_ix node, bool whole);
 /* The pod came back although it had this node. Returns the new count. */
 unsigned reserve_fail(struct track *t, node_ix node, bool whole);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "daemon/admin_json.h"
+#include "daemon/clock.h"
 #include "spawnpoint_version.h"
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
@@ -34,10 +35,19 @@ static void livez(struct routes_admin *r, struct http_exchange *x)
 static void readyz(struct routes_admin *r, struct http_exchange *x)
 {
     bool stopping = atomic_load(&r->st->stopping), ready = atomic_load(&r->st->ready) && !stopping;
+    struct buf sync CLEANUP_BUF;
+    buf_init(&sync, 1u << 16);
+    if (r->st->view) {
+        bool in_step = kube_view_write(r->st->view, clock_mono_ms(), atomic_load(&r->st->max_staleness_ms), &sync);
+        ready = ready && in_step;
+    } else {
+        buf_lit(&sync, "[+]snapshot ok\n");
+    }
     x->type = TEXT_PLAIN;
     x->status = ready ? 200 : 503;
     if (http_query(x, "verbose").p || !ready) {
-        buf_lit(x->reply, "[+]snapshot ok\n[+]config ok\n");
+        buf_str(x->reply, buf_view(&sync));
+        buf_lit(x->reply, "[+]config ok\n");
         buf_lit(x->reply, stopping ? "[-]shutdown failed: stopping\n" : "[+]shutdown ok\n");
         buf_lit(x->reply, ready ? "readyz check passed\n" : "readyz check failed\n");
         return;

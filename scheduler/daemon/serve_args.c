@@ -16,6 +16,7 @@ enum flag {
     FLAG_PRICES,
     FLAG_TTL,
     FLAG_DELAY,
+    FLAG_API_TIMEOUT,
     FLAG_HELP
 };
 
@@ -30,15 +31,18 @@ static const struct option options[] = {
     {"prices", required_argument, NULL, FLAG_PRICES},
     {"reservation-ttl", required_argument, NULL, FLAG_TTL},
     {"shutdown-delay", required_argument, NULL, FLAG_DELAY},
+    {"api-timeout", required_argument, NULL, FLAG_API_TIMEOUT},
     {"help", no_argument, NULL, FLAG_HELP},
     {NULL, 0, NULL, 0},
 };
 
 const char *serve_usage(void)
 {
-    return "usage: spawnpoint serve --snapshot PATH [OPTION...]\n\n"
+    return "usage: spawnpoint serve [--kubeconfig FILE | --snapshot PATH] [OPTION...]\n\n"
            "Answers kube-scheduler's extender calls (/filter, /prioritize) and serves health, metrics and\n"
-           "explanations on a second port.\n\n"
+           "explanations on a second port. The cluster is watched through its API, found as kubectl finds it\n"
+           "($KUBECONFIG, ~/.kube/config, the pod's service account), or read once from a dump.\n\n"
+           "  --kubeconfig FILE       the cluster by this file and no other\n"
            "  --snapshot PATH         the cluster: a file, a folder or -; repeat for parts of one cluster\n"
            "  --config FILE           SpawnpointConfiguration; read again on SIGHUP and when it changes\n"
            "  --listen ADDR           extender port (default 127.0.0.1:10270; port 0 picks one)\n"
@@ -48,9 +52,10 @@ const char *serve_usage(void)
            "  --prices FILE           CSV instance_type,region[,zone],capacity_type,price_per_hour\n"
            "  --reservation-ttl TIME  how long a decided pod counts until it is seen bound; 0 = never\n"
            "  --shutdown-delay TIME   how long to go on serving after SIGTERM (default 5s)\n"
-           "  --kubeconfig FILE       a live cluster; not in this version\n"
+           "  --api-timeout TIME      the longest silence of the API server while connecting or listing (default 15s)\n"
            "  --help                  print this\n\n"
            "examples:\n"
+           "  spawnpoint serve --kubeconfig ~/.kube/config\n"
            "  kubectl get nodes,pods -A -o json > dump.json\n"
            "  spawnpoint serve --snapshot dump.json\n"
            "  spawnpoint serve --snapshot dump.json --config spawnpoint.yaml --decide cooperative\n"
@@ -136,6 +141,10 @@ static int take(int flag, struct serve_args *a, struct err *err)
         return read_time("--reservation-ttl", optarg, &a->reservation_ttl_ms, err);
     case FLAG_DELAY:
         return read_time("--shutdown-delay", optarg, &a->shutdown_delay_ms, err);
+    case FLAG_API_TIMEOUT: {
+        int rc = read_time("--api-timeout", optarg, &a->api_timeout_ms, err);
+        return rc != 0 || a->api_timeout_ms > 0 ? rc : err_set(err, -EINVAL, "--api-timeout: expected more than 0");
+    }
     case FLAG_HELP:
     default:
         a->help = true;
@@ -145,7 +154,7 @@ static int take(int flag, struct serve_args *a, struct err *err)
 
 int serve_args_read(int argc, char **argv, struct serve_args *ret, struct err *err)
 {
-    struct serve_args a = {.listen = "127.0.0.1:10270", .admin_listen = "127.0.0.1:10271", .shutdown_delay_ms = 5000};
+    struct serve_args a = {.listen = "127.0.0.1:10270", .admin_listen = "127.0.0.1:10271", .shutdown_delay_ms = 5000, .api_timeout_ms = 15000};
     opterr = 0;
     optind = 0; /* read from the start, whoever has read before */
     for (;;) {

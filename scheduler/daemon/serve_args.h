@@ -13,7 +13,7 @@ struct serve_args {
     unsigned n_snapshots;
     bool has_decide, has_ttl;
     enum decide_way decide;
-    int64_t reservation_ttl_ms, shutdown_delay_ms;
+    int64_t reservation_ttl_ms, shutdown_delay_ms, api_timeout_ms;
     bool help;
 };
 /* -EINVAL with one line for standard error. Text points into argv. */

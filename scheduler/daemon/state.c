@@ -24,11 +24,12 @@ static void publish(struct state *st)
 {
     atomic_store(&st->budget_ms, st->live->s.decision_budget_ms);
     atomic_store(&st->on_stale, (int)st->live->s.on_stale);
+    atomic_store(&st->max_staleness_ms, st->live->s.max_staleness_ms);
 }
 
-int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct err *err)
+int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view, struct err *err)
 {
-    *st = (struct state){.source = src, .args = *args, .last_reload_ok = true};
+    *st = (struct state){.source = src, .args = *args, .view = view, .last_reload_ok = true};
     (void)pthread_mutex_init(&st->lock, NULL);
     uint64_t seed = 0;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
@@ -77,6 +78,12 @@ bool state_lock(struct state *st, int64_t deadline_ns)
 void state_unlock(struct state *st)
 {
     (void)pthread_mutex_unlock(&st->lock);
+}
+
+bool state_is_stale(struct state *st)
+{
+    int64_t age_ms = st->view ? kube_view_age_ms(st->view, clock_mono_ms()) : 0;
+    return age_ms < 0 || age_ms > atomic_load(&st->max_staleness_ms);
 }
 
 struct live *state_live(struct state *st)
@@ -163,7 +170,7 @@ void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod, 
     struct err err = ERR_NONE;
     struct model_set *m = whole ? &st->whole : &st->main;
     pod_ix row = POD_NONE, other = POD_NONE;
-    if (track == RESERVE_NONE || cluster_assume(m->c, req, node, &row, &err) != 0) {
+    if (track == RESERVE_NONE || node.v == IX_NONE || cluster_assume(m->c, req, node, &row, &err) != 0) {
         metric_add(METRIC_RESERVATIONS, RESERVATION_FAILED, 1);
         return;
     }
@@ -179,6 +186,49 @@ void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod, 
     t->whole = whole;
     t->seq = seq;
     metric_add(METRIC_RESERVATIONS, RESERVATION_MADE, 1);
+}
+
+void state_settle(struct state *st, const struct meta_desc *pod, struct str node_name)
+{
+    uint32_t at = reserve_find(&st->reserve, reserve_key(&st->reserve, pod->uid, pod->ns, pod->name));
+    if (at == RESERVE_NONE || !st->reserve.p[at].reserved) {
+        return;
+    }
+    const struct track *t = &st->reserve.p[at];
+    const struct cluster *c = t->whole ? st->whole.c : st->main.c;
+    bool there = t->node.v != IX_NONE && str_eq(sym_str(c->syms, c->facts[t->node.v].name), node_name);
+    state_release(st, at, there ? RESERVATION_BOUND : RESERVATION_ELSEWHERE, st->decisions.next);
+}
+
+void state_drop_pod(struct state *st, struct str ns, struct str name)
+{
+    const struct cluster *c = st->main.c;
+    pod_ix row = cluster_find_pod(c, ns, name);
+    if (row.v == IX_NONE) {
+        return;
+    }
+    struct pod_key key = reserve_key(&st->reserve, sym_str(c->syms, c->pod[row.v].req.uid), ns, name);
+    uint32_t at = reserve_find(&st->reserve, key);
+    if (at != RESERVE_NONE && st->reserve.p[at].reserved) {
+        state_release(st, at, RESERVATION_DELETED, st->decisions.next);
+    }
+}
+
+static void forget_node_in(struct state *st, const struct model_set *m, struct str name, bool whole)
+{
+    node_ix node = cluster_find_node(m->c, name);
+    if (node.v != IX_NONE) {
+        reserve_forget_node(&st->reserve, node, whole);
+        decisions_forget_node(&st->decisions, node, whole);
+    }
+}
+
+void state_forget_node(struct state *st, struct str name)
+{
+    forget_node_in(st, &st->main, name, false);
+    if (st->has_whole) {
+        forget_node_in(st, &st->whole, name, true);
+    }
 }
 
 void state_expire(struct state *st, uint64_t seq)
@@ -222,6 +272,10 @@ int state_need_whole(struct state *st, struct err *err)
         return rc;
     }
     st->has_whole = true;
+    if (st->view) { /* filled by lists that are made for it */
+        st->whole_waits = UINT32_MAX;
+        atomic_store(&st->view->relist_wanted, true);
+    }
     copy_reservations(st, &st->whole);
     LOG_INFO("Opened a model for requests with whole nodes; nodeCacheCapable: true is the fast mode",
              KV_I("nodes", st->whole.c->n_nodes));
@@ -242,6 +296,8 @@ void state_update_gauges(struct state *st)
     metric_set(METRIC_CACHE_OBJECTS, KIND_FLEETS, st->main.c->n_fleets);
     metric_set(METRIC_CONFIG_GENERATION, 0, (double)st->live->generation);
     metric_set(METRIC_CONFIG_SUCCESS, 0, st->last_reload_ok ? 1 : 0);
+    int64_t age_ms = st->view ? kube_view_age_ms(st->view, clock_mono_ms()) : 0;
+    metric_set(METRIC_CACHE_AGE, 0, age_ms < 0 ? -1 : (double)age_ms / 1e3);
     metric_set(METRIC_LOG_DROPPED, 0, (double)log_dropped());
     state_unlock(st);
 }

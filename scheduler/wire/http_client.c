@@ -211,6 +211,7 @@ static CURLcode set_identity(CURL *curl, const struct http_identity *id)
     (void)curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, id->insecure ? 0L : 1L);
     (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, id->insecure ? 0L : 2L);
+    (void)curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* a CA file may be replaced */
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, id->proxy != NULL ? id->proxy : "");
     return rc;
 }
@@ -305,6 +306,12 @@ void http_pool_cancel(struct http_pool *p, struct http_stream *s)
     }
     (void)curl_multi_remove_handle(p->multi, s->curl);
     stream_free(s);
+}
+
+void http_stream_patience(struct http_stream *s, int64_t idle_ms, int64_t total_ms)
+{
+    s->idle_ms = idle_ms;
+    s->total_ms = total_ms;
 }
 
 void http_pool_close(struct http_pool *p)

@@ -67,6 +67,8 @@ void http_pool_close(struct http_pool *p); /* ends every stream without a call; 
 int http_pool_start(struct http_pool *p, const struct http_stream_ask *ask, int64_t now_ms, struct http_stream **ret,
                     struct err *err) SP_MUST_CHECK;
 void http_pool_cancel(struct http_pool *p, struct http_stream *s); /* without a call */
+/* Other bounds from now on. */
+void http_stream_patience(struct http_stream *s, int64_t idle_ms, int64_t total_ms);
 /* Moves bytes and calls back; waits up to `wait_ms` when there is nothing to move. */
 int http_pool_run(struct http_pool *p, int64_t now_ms, int wait_ms, struct err *err) SP_MUST_CHECK;
 /* The deadlines: streams that are silent for too long end with -ETIMEDOUT. */
