@@ -141,6 +141,9 @@ func (c *client) dump(folder string) error {
 	return nil
 }
 
+// hopeless is an error that waiting does not cure.
+type hopeless struct{ error }
+
 // until asks again and again until done says so, and returns the last error when time is up.
 func until(limit time.Duration, done func() error) error {
 	end := time.Now().Add(limit)
@@ -148,6 +151,9 @@ func until(limit time.Duration, done func() error) error {
 		err := done()
 		if err == nil {
 			return nil
+		}
+		if bad, ok := err.(hopeless); ok {
+			return bad.error
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("after %v: %w", limit, err)

@@ -86,7 +86,7 @@ func (c *cluster) startEtcd() error {
 		fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", client), "--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file="+c.ca.path("server.crt"),
 		"--tls-private-key-file="+c.ca.path("server.key"), "--client-ca-file="+c.ca.path("ca.crt"),
-		"--requestheader-client-ca-file="+c.ca.path("ca.crt"), "--authorization-mode=RBAC",
+		"--requestheader-client-ca-file="+c.ca.path("ca.crt"), "--requestheader-allowed-names=front-proxy", "--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file="+c.ca.path("accounts.pub"),
 		"--service-account-signing-key-file="+c.ca.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24",
@@ -108,7 +108,7 @@ func (c *cluster) connect() error {
 	c.admin = &client{base: c.address, http: &http.Client{Transport: transport, Timeout: 60 * time.Second}}
 	return until(90*time.Second, func() error {
 		if !c.api.running() || !c.etcd.running() {
-			return fmt.Errorf("the control plane ended\n%s\n%s", c.etcd.tail(20), c.api.tail(20))
+			return hopeless{fmt.Errorf("the control plane ended\n%s\n%s", c.etcd.tail(20), c.api.tail(20))}
 		}
 		code, text, err := c.admin.raw(http.MethodGet, "/readyz", "", nil)
 		if err == nil && code != http.StatusOK {
@@ -306,7 +306,7 @@ func (p *pair) startExtender() error {
 	}
 	return until(30*time.Second, func() error {
 		if !p.extender.running() {
-			return fmt.Errorf("spawnpoint ended\n%s", p.extender.tail(20))
+			return hopeless{fmt.Errorf("spawnpoint ended\n%s", p.extender.tail(20))}
 		}
 		reply, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", p.admin))
 		if err != nil {

@@ -101,7 +101,7 @@ func rights(t *test) {
 		return strings.TrimSpace(answer)
 	}
 	for _, may := range []string{"list nodes", "watch pods -A", "list persistentvolumeclaims -A", "list priorityclasses.scheduling.k8s.io",
-		"watch poddisruptionbudgets.policy -A", "list gameservers.agones.dev -A", "create pods/binding -n games",
+		"watch poddisruptionbudgets.policy -A", "list gameservers.agones.dev -A", "create pods --subresource=binding -n games",
 		"create leases.coordination.k8s.io -n spawnpoint-system",
 		"update leases.coordination.k8s.io/spawnpoint-scheduler -n spawnpoint-system"} {
 		t.check(ask(strings.Fields(may)...) == "yes", "the account may not %s", may)
@@ -204,7 +204,7 @@ func poolOrder(t *test) {
 
 func latency(t *test) {
 	t.table("rtt.csv", "from,to,rtt_ms,jitter_ms\nDE,eu-central-1,12,2\nDE,eu-west-1,38,3\nDE,us-east-1,110,5\n"+
-		"US,eu-central-1,105,5\nUS,eu-west-1,85,5\nUS,us-east-1,20,2\n")
+		"US,eu-central-1,105,5\nUS,eu-west-1,140,5\nUS,us-east-1,20,2\n")
 	for _, zone := range []string{"eu-central-1a", "eu-west-1a", "us-east-1a"} {
 		t.machines(machine{name: zone, zone: zone, cpu: 4})
 	}
@@ -310,7 +310,7 @@ func wish(t *test, kind string) {
 	t.check(why.str("chosen") == "b", "explained as %s", why.str("chosen"))
 }
 
-var burstFleet = threeZones + `  zoneSpread: {maxSkew: 1, maxPlayerShare: 0.4, minDomains: 3}
+var burstFleet = threeZones + `  zoneSpread: {maxSkew: 1, maxPlayerShare: 0.5, minDomains: 3}
   spot: {policy: preferred, minOnDemandShare: 0.3, maxPoolShare: 0.2}
 `
 
@@ -354,7 +354,7 @@ func burst(t *test) {
 	t.serve("decisive", burstFleet)
 	begun := time.Now()
 	t.deployment("games", "arena", 500, body("arena", object{"cpu": "1", "memory": "1Gi"}, nil, nil))
-	pods := t.bound("games", 500, 180*time.Second)
+	pods := t.bound("games", 500, 90*time.Second)
 	t.notef("500 pods bound %.1f s after the Deployment was made", time.Since(begun).Seconds())
 	burstHolds(t, pods)
 	t.check(len(t.events("games", "FailedScheduling")) == 0, "%v", t.events("games", "FailedScheduling"))
@@ -387,5 +387,5 @@ func restart(t *test) {
 	}
 	t.notef("killed with %d of 300 bound", standing)
 	t.must(t.pair.startExtender())
-	burstHolds(t, t.bound("games", 300, 120*time.Second))
+	burstHolds(t, t.bound("games", 300, 60*time.Second))
 }

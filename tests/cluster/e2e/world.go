@@ -258,7 +258,7 @@ func (t *test) clean() error {
 		paths := []string{"/apis/apps/v1/namespaces/" + name + "/deployments", "/apis/apps/v1/namespaces/" + name + "/statefulsets",
 			"/apis/batch/v1/namespaces/" + name + "/jobs", "/apis/agones.dev/v1/namespaces/" + name + "/gameservers",
 			"/apis/agones.dev/v1/namespaces/" + name + "/fleets", "/apis/apps/v1/namespaces/" + name + "/replicasets",
-			"/api/v1/namespaces/" + name + "/persistentvolumeclaims"}
+			"/api/v1/namespaces/" + name + "/persistentvolumeclaims", "/apis/events.k8s.io/v1/namespaces/" + name + "/events"}
 		for _, path := range paths {
 			if _, err := api.do(http.MethodDelete, path, object{"apiVersion": "v1", "kind": "DeleteOptions",
 				"propagationPolicy": "Background"}); err != nil {
