@@ -124,8 +124,8 @@ bool kube_sync_next(struct kube_sync *s, int64_t now_ms, unsigned page, struct b
     }
     if (s->gen == 0) {
         list_from_scratch(s);
-    } else if (s->phase == KUBE_LIST_STREAM) {
-        s->gen++; /* a stream begins at the beginning */
+    } else if (s->phase == KUBE_LIST_STREAM || (s->phase == KUBE_LIST_PAGE && s->next.n == 0)) {
+        s->gen++; /* from the beginning: what an earlier try has seen counts no more */
     }
     put_request(s, page, out);
     kube_list_reset(&s->list);
@@ -503,7 +503,11 @@ void kube_sync_end(struct kube_sync *s, int64_t now_ms, int code, const struct e
 {
     struct err why = ERR_NONE;
     if (s->watching) { /* it was up to date until now; a silent one until its last byte */
-        s->fresh_ms = code == -ETIMEDOUT ? s->byte_ms : now_ms;
+        s->fresh_ms = now_ms;
+        s->silent_ms = code == -ETIMEDOUT ? s->byte_ms : 0;
+    } else if (s->silent_ms > 0) {
+        s->fresh_ms = s->silent_ms;
+        s->silent_ms = 0;
     }
     s->in_flight = s->watching = false;
     if (s->fault == KUBE_FINE && s->has_head && s->status != 200) {

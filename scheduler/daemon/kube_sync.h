@@ -82,6 +82,7 @@ struct kube_sync {
     int status;
     int64_t retry_after_ms, not_before_ms, started_ms, byte_ms, failed_ms, gone_ms, fresh_ms, backoff_ms;
     bool has_failed, has_gone;
+    int64_t silent_ms;        /* last byte of a watch that fell silent; 0 = none: told as age only if the next try fails too */
     uint32_t n_events, n_refused, n_too_new, n_unauthorized, n_short_lists;
     struct buf version, next; /* resourceVersion; the continue token of the next page */
     struct kube_list list;
