@@ -38,6 +38,7 @@ type cluster struct {
 	api       *process
 	manager   *process
 	account   string // kubeconfig of the manifests' service account
+	apiArgs   []string
 	manifests map[string][]object
 }
 
@@ -82,17 +83,24 @@ func (c *cluster) startEtcd() error {
 		return err
 	}
 	c.address = fmt.Sprintf("https://127.0.0.1:%d", port)
-	c.api, err = start(c.dir, "kube-apiserver", c.program, "kube-apiserver",
+	c.apiArgs = []string{"kube-apiserver",
 		fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", client), "--bind-address=127.0.0.1",
-		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file="+c.ca.path("server.crt"),
-		"--tls-private-key-file="+c.ca.path("server.key"), "--client-ca-file="+c.ca.path("ca.crt"),
-		"--requestheader-client-ca-file="+c.ca.path("ca.crt"), "--requestheader-allowed-names=front-proxy", "--authorization-mode=RBAC",
+		fmt.Sprintf("--secure-port=%d", port), "--tls-cert-file=" + c.ca.path("server.crt"),
+		"--tls-private-key-file=" + c.ca.path("server.key"), "--client-ca-file=" + c.ca.path("ca.crt"),
+		"--requestheader-client-ca-file=" + c.ca.path("ca.crt"), "--requestheader-allowed-names=front-proxy", "--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file="+c.ca.path("accounts.pub"),
-		"--service-account-signing-key-file="+c.ca.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24",
+		"--service-account-key-file=" + c.ca.path("accounts.pub"),
+		"--service-account-signing-key-file=" + c.ca.path("accounts.key"), "--service-cluster-ip-range=10.0.0.0/24",
 		// No kubelet takes back the taint of a new node, and nothing ends the finalizers of volumes.
 		"--disable-admission-plugins=TaintNodesByCondition,StorageObjectInUseProtection",
-		"--endpoint-reconciler-type=none", "--event-ttl=1h")
+		"--endpoint-reconciler-type=none", "--event-ttl=1h"}
+	return c.startAPI()
+}
+
+// startAPI starts the API server, and after it was killed starts it again, on the same port and store.
+func (c *cluster) startAPI() error {
+	var err error
+	c.api, err = start(c.dir, "kube-apiserver", c.program, c.apiArgs...)
 	return err
 }
 
@@ -118,11 +126,11 @@ func (c *cluster) connect() error {
 	})
 }
 
-func (c *cluster) kubeconfig(name string, user object) (string, error) {
+func (c *cluster) kubeconfig(name, server string, user object) (string, error) {
 	path := filepath.Join(c.dir, name+".kubeconfig")
 	text, err := yaml.Marshal(object{
 		"apiVersion": "v1", "kind": "Config", "current-context": "e2e",
-		"clusters": []object{{"name": "e2e", "cluster": object{"server": c.address,
+		"clusters": []object{{"name": "e2e", "cluster": object{"server": server,
 			"certificate-authority": c.ca.path("ca.crt")}}},
 		"users":    []object{{"name": name, "user": user}},
 		"contexts": []object{{"name": "e2e", "context": object{"cluster": "e2e", "user": name}}},
@@ -156,7 +164,7 @@ func (c *cluster) start() error {
 		return err
 	}
 	admin := object{"client-certificate": c.ca.path("admin.crt"), "client-key": c.ca.path("admin.key")}
-	kubeconfig, err := c.kubeconfig("admin", admin)
+	kubeconfig, err := c.kubeconfig("admin", c.address, admin)
 	if err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func (c *cluster) openAccount() error {
 	if err := os.WriteFile(token, []byte(answer.str("status", "token")), 0o600); err != nil {
 		return err
 	}
-	c.account, err = c.kubeconfig("account", object{"tokenFile": token})
+	c.account, err = c.kubeconfig("account", c.address, object{"tokenFile": token})
 	return err
 }
 
@@ -242,19 +250,20 @@ type pair struct {
 	config    string
 	port      int
 	admin     int
+	account   string // the extender's kubeconfig
 	extender  *process
 	scheduler *process
 	starts    int
 }
 
 // startPair takes arguments and configurations out of the overlay; only addresses, paths and the account's kubeconfig differ.
-// settings, when not empty, stand in for the overlay's SpawnpointConfiguration, with the overlay's way.
-func (c *cluster) startPair(dir, way, settings string) (*pair, error) {
+// settings are added to the overlay's SpawnpointConfiguration; account is the kubeconfig of the extender.
+func (c *cluster) startPair(dir, way, settings, account string) (*pair, error) {
 	objects, err := c.overlay(way)
 	if err != nil {
 		return nil, err
 	}
-	p := &pair{c: c, way: way, dir: dir, config: filepath.Join(dir, "spawnpoint.yaml")}
+	p := &pair{c: c, way: way, dir: dir, account: account, config: filepath.Join(dir, "spawnpoint.yaml")}
 	text := pick(objects, "ConfigMap", "spawnpoint-config").str("data", "spawnpoint.yaml")
 	if err := os.WriteFile(p.config, []byte(text+settings), 0o644); err != nil {
 		return nil, err
@@ -266,7 +275,7 @@ func (c *cluster) startPair(dir, way, settings string) (*pair, error) {
 		return nil, err
 	}
 	if err := p.startExtender(); err != nil {
-		return nil, err
+		return p, err
 	}
 	return p, p.startScheduler(objects)
 }
@@ -292,7 +301,7 @@ func (p *pair) startExtender() error {
 	}
 	p.starts++
 	if p.c.live {
-		args = append(args, "--kubeconfig="+p.c.account)
+		args = append(args, "--kubeconfig="+p.account)
 	} else {
 		folder := filepath.Join(p.dir, fmt.Sprintf("dump-%d", p.starts))
 		if err := p.c.admin.dump(folder); err != nil {
@@ -416,3 +425,11 @@ func (c *cluster) stop() {
 }
 
 func init() { runtime.LockOSThread() } // Pdeathsig counts threads, and the first one lives longest
+
+// bare is a client without a certificate, for tokens.
+func bare(c *cluster) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(c.ca.cert)
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{RootCAs: roots}}}
+}

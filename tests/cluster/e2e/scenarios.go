@@ -12,31 +12,40 @@ import (
 )
 
 var scenarios = []scenario{
-	{"manifests/install", "the rendered file installs: pods admitted under Pod Security restricted", installs},
-	{"manifests/rendered", "rendered.yaml is what kustomize makes of overlays/decisive, and every overlay is valid", rendered},
-	{"manifests/rights", "the service account may do what it must and nothing else", rights},
-	{"ways/decisive", "one call per pod, every pod bound by our scheduler", func(t *test) { way(t, "decisive") }},
-	{"ways/shortlist", "filter and prioritize, every pod bound", func(t *test) { way(t, "shortlist") }},
-	{"ways/cooperative", "filter and prioritize, every pod bound", func(t *test) { way(t, "cooperative") }},
-	{"policy/zone-spread", "skew and the share of players per zone hold on uneven zones", zoneSpread},
-	{"policy/spot-floor", "the on-demand floor holds to the pod", spotFloor},
-	{"policy/spot-pools", "no spot pool holds more than its share", spotPools},
-	{"policy/pool-order", "pools fill in the fleet's order", poolOrder},
-	{"policy/latency", "servers stand where the table says players are near; the cutoff refuses", latency},
-	{"policy/gpu", "GPU servers on the asked product, CPU servers beside the GPUs", gpu},
-	{"policy/packing", "few nodes are opened", packing},
-	{"wishes/node-affinity", "only a preferred node affinity separates two nodes", func(t *test) { wish(t, "node-affinity") }},
-	{"wishes/pod-affinity", "only a preferred pod affinity separates two nodes", func(t *test) { wish(t, "pod-affinity") }},
-	{"wishes/anti-affinity", "only a preferred pod anti-affinity separates two nodes", func(t *test) { wish(t, "anti-affinity") }},
-	{"wishes/taint", "only PreferNoSchedule separates two nodes", func(t *test) { wish(t, "taint") }},
-	{"burst/500", "500 pods at once keep skew, shares, spot floor and pool caps", burst},
-	{"burst/restart", "the extender is killed and started again in the middle of 300 pods", restart},
-	{"examples/worlds", "a StatefulSet with anti-affinity, hard zone spread and disks", exampleWorlds},
-	{"examples/arena", "a Deployment that tolerates the game servers' taint", exampleArena},
-	{"examples/agones", "the pods of an Agones fleet", exampleAgones},
-	{"examples/tournament", "GPU tournament servers", exampleTournament},
-	{"examples/batch", "interruptible work on spot", exampleBatch},
-	{"examples/lab", "the custom scheduler lab, with its validation list", exampleLab},
+	{"manifests/install", "the rendered file installs: pods admitted under Pod Security restricted", installs, false},
+	{"manifests/rendered", "rendered.yaml is what kustomize makes of overlays/decisive, and every overlay is valid", rendered, false},
+	{"manifests/rights", "the service account may do what it must and nothing else", rights, false},
+	{"ways/decisive", "one call per pod, every pod bound by our scheduler", func(t *test) { way(t, "decisive") }, false},
+	{"ways/shortlist", "filter and prioritize, every pod bound", func(t *test) { way(t, "shortlist") }, false},
+	{"ways/cooperative", "filter and prioritize, every pod bound", func(t *test) { way(t, "cooperative") }, false},
+	{"policy/zone-spread", "skew and the share of players per zone hold on uneven zones", zoneSpread, false},
+	{"policy/spot-floor", "the on-demand floor holds to the pod", spotFloor, false},
+	{"policy/spot-pools", "no spot pool holds more than its share", spotPools, false},
+	{"policy/pool-order", "pools fill in the fleet's order", poolOrder, false},
+	{"policy/latency", "servers stand where the table says players are near; the cutoff refuses", latency, false},
+	{"policy/gpu", "GPU servers on the asked product, CPU servers beside the GPUs", gpu, false},
+	{"policy/packing", "few nodes are opened", packing, false},
+	{"wishes/node-affinity", "only a preferred node affinity separates two nodes", func(t *test) { wish(t, "node-affinity") }, false},
+	{"wishes/pod-affinity", "only a preferred pod affinity separates two nodes", func(t *test) { wish(t, "pod-affinity") }, false},
+	{"wishes/anti-affinity", "only a preferred pod anti-affinity separates two nodes", func(t *test) { wish(t, "anti-affinity") }, false},
+	{"wishes/taint", "only PreferNoSchedule separates two nodes", func(t *test) { wish(t, "taint") }, false},
+	{"burst/500", "500 pods at once keep skew, shares, spot floor and pool caps", burst, false},
+	{"burst/restart", "the extender is killed and started again in the middle of 300 pods", restart, false},
+	{"live/freed", "what a pod that is gone held may be used again", freed, true},
+	{"live/nodes", "new nodes are used at once, deleted ones never again", nodesMove, true},
+	{"live/watch-cut", "every connection to the API server is cut in the middle of a burst", watchCut, true},
+	{"live/expired", "a watch that comes back too late is told 410 and lists again", expired, true},
+	{"live/api-restart", "the API server is killed and started again in the middle of a burst", apiRestart, true},
+	{"live/token", "the token is replaced and the old one no longer counts", tokenRotated, true},
+	{"live/preemption", "game servers take the place of interruptible work", preemption, true},
+	{"live/leader", "the leading scheduler is killed in the middle of a burst and the other takes over", leader, true},
+	{"dump/5000", "a dump of 5,000 nodes and 20,000 pods of this API server loads", bigDump, false},
+	{"examples/worlds", "a StatefulSet with anti-affinity, hard zone spread and disks", exampleWorlds, false},
+	{"examples/arena", "a Deployment that tolerates the game servers' taint", exampleArena, false},
+	{"examples/agones", "the pods of an Agones fleet", exampleAgones, false},
+	{"examples/tournament", "GPU tournament servers", exampleTournament, false},
+	{"examples/batch", "interruptible work on spot", exampleBatch, false},
+	{"examples/lab", "the custom scheduler lab, with its validation list", exampleLab, false},
 }
 
 func keys(m map[string]int) []string {
@@ -328,19 +337,26 @@ func burstNodes(t *test) {
 }
 
 // burstHolds checks every rule of burstFleet on what the API server says.
-func burstHolds(t *test, pods []object) {
+func burstHolds(t *test, pods []object) { burstHoldsBut(t, pods, nil) }
+
+// burstHoldsBut is burstHolds where some pods were bound without anybody being told: kube-scheduler took the lost answer for
+// a failure, gave their place away and asked for another one. Each of them excuses one pod too many.
+func burstHoldsBut(t *test, pods []object, lost map[string]bool) {
+	slack := len(lost)
 	total := len(pods)
 	zones := t.count(pods, zoneLabel)
-	t.check(len(zones) == 3 && spread(zones, keys(zones)...) <= 1, "zones hold %v", zones)
+	t.check(len(zones) == 3 && spread(zones, keys(zones)...) <= 1+slack, "zones hold %v", zones)
 	lives := t.count(pods, lifeLabel)
-	t.check(10*lives["spot"] <= 7*total, "floor of 30 %% on demand: %v", lives)
+	t.check(10*lives["spot"] <= 7*total+10*slack, "floor of 30 %% on demand: %v", lives)
 	pools := t.count(pods, lifeLabel, zoneLabel, typeLabel)
 	for _, pool := range keys(pools) {
-		t.check(!strings.HasPrefix(pool, "spot/") || 5*pools[pool] <= total, "pools hold %v", pools)
+		t.check(!strings.HasPrefix(pool, "spot/") || 5*pools[pool] <= total+5*slack, "pools hold %v", pools)
 	}
 	used := map[string]int{}
 	for _, p := range pods {
-		used[p.str("spec", "nodeName")]++
+		if !lost[p.name()] {
+			used[p.str("spec", "nodeName")]++
+		}
 	}
 	for _, node := range keys(used) {
 		t.check(used[node] <= 16, "%s holds %d servers of 1 CPU on 16", node, used[node])

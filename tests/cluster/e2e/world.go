@@ -103,10 +103,18 @@ func (t *test) namespace(name string) {
 }
 
 // serve starts the pair on the nodes that stand now.
-func (t *test) serve(way, settings string) {
-	var err error
-	t.pair, err = t.c.startPair(t.dir, way, settings)
+func (t *test) serve(way, settings string) { t.pair = t.another("", way, settings, t.c.account) }
+
+// another starts one more pair, with files of its own.
+func (t *test) another(name, way, settings, account string) *pair {
+	dir := filepath.Join(t.dir, name)
+	t.must(os.MkdirAll(dir, 0o755))
+	p, err := t.c.startPair(dir, way, settings, account)
+	if p != nil {
+		t.pairs = append(t.pairs, p)
+	}
 	t.must(err)
+	return p
 }
 
 // table writes a file beside the configuration.
@@ -242,8 +250,16 @@ func (t *test) kubectlObject(o object) {
 
 // clean takes away what a scenario left: no node, no pod, no controller remains.
 func (t *test) clean() error {
-	if t.pair != nil {
-		t.pair.stop()
+	for _, p := range t.pairs {
+		p.stop()
+	}
+	if !t.c.api.running() {
+		if err := t.c.startAPI(); err != nil {
+			return err
+		}
+		if err := t.c.connect(); err != nil {
+			return err
+		}
 	}
 	api := t.c.admin
 	spaces, err := api.get("/api/v1/namespaces")
@@ -265,7 +281,7 @@ func (t *test) clean() error {
 				return err
 			}
 		}
-		err := until(60*time.Second, func() error {
+		err := until(240*time.Second, func() error {
 			if _, err := api.do(http.MethodDelete, "/api/v1/namespaces/"+name+"/pods", object{"apiVersion": "v1",
 				"kind": "DeleteOptions", "gracePeriodSeconds": 0}); err != nil {
 				return err
