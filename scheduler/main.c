@@ -9,6 +9,7 @@
 #include "base/str.h"
 #ifdef SP_HAVE_DAEMON
 #include "daemon/daemon_main.h"
+#include "daemon/snapshot_main.h"
 #endif
 #if defined(SP_HAVE_SIMULATE) || defined(SP_HAVE_EXPLAIN) || defined(SP_HAVE_COMPARE) || \
     defined(SP_HAVE_CONFIG) || defined(SP_HAVE_DEMO)
@@ -44,6 +45,9 @@ static const struct verb verbs[] = {
 #endif
 #ifdef SP_HAVE_DEMO
     {"demo", demo_main, "the whole tour without a cluster"},
+#endif
+#ifdef SP_HAVE_DAEMON
+    {"snapshot", snapshot_main, "dump a live cluster into a file"},
 #endif
     {"version", version_main, "print the version"},
 };

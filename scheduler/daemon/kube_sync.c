@@ -68,7 +68,7 @@ void kube_sync_relist(struct kube_sync *s)
 
 /* ---- requests ---- */
 
-static void put_encoded(struct buf *out, struct str s)
+void kube_put_encoded(struct buf *out, struct str s)
 {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < s.n; i++) {
@@ -100,13 +100,13 @@ static void put_request(struct kube_sync *s, unsigned page, struct buf *out)
         buf_printf(out, "?limit=%u", page);
         if (s->next.n > 0) {
             buf_lit(out, "&continue=");
-            put_encoded(out, buf_view(&s->next));
+            kube_put_encoded(out, buf_view(&s->next));
         }
         break;
     case KUBE_WATCH:
     default:
         buf_lit(out, "?watch=1&resourceVersion=");
-        put_encoded(out, buf_view(&s->version));
+        kube_put_encoded(out, buf_view(&s->version));
         buf_printf(out, "&allowWatchBookmarks=true&timeoutSeconds=%llu", timeout_s);
         break;
     }
@@ -397,7 +397,7 @@ static void end_page(struct kube_sync *s, int64_t now_ms)
         return;
     }
     bool same = h.next.n > 0 && str_eq(h.next, buf_view(&s->next));
-    if (same && s->n_events == 0) {
+    if (same) {
         (void)err_set(&err, -EBADMSG, "the list goes on for ever with the same continue token");
         set_fault(s, KUBE_BAD_DATA, &err);
         return;

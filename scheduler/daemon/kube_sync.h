@@ -105,4 +105,5 @@ void kube_sync_relist(struct kube_sync *s);
 
 /* How old the view is: 0 while a watch is open; -1 before the first list. */
 int64_t kube_sync_age_ms(const struct kube_sync *s, int64_t now_ms);
+void kube_put_encoded(struct buf *out, struct str s); /* as a value in a query */
 bool kube_sync_listing(const struct kube_sync *s); /* a list is in flight: shorter patience than for a watch */

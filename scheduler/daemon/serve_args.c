@@ -154,7 +154,8 @@ static int take(int flag, struct serve_args *a, struct err *err)
 
 int serve_args_read(int argc, char **argv, struct serve_args *ret, struct err *err)
 {
-    struct serve_args a = {.listen = "127.0.0.1:10270", .admin_listen = "127.0.0.1:10271", .shutdown_delay_ms = 5000, .api_timeout_ms = 15000};
+    struct serve_args a = {.listen = "127.0.0.1:10270",
+                           .admin_listen = "127.0.0.1:10271", .shutdown_delay_ms = 5000, .api_timeout_ms = 15000};
     opterr = 0;
     optind = 0; /* read from the start, whoever has read before */
     for (;;) {

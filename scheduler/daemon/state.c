@@ -27,7 +27,8 @@ static void publish(struct state *st)
     atomic_store(&st->max_staleness_ms, st->live->s.max_staleness_ms);
 }
 
-int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view, struct err *err)
+int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view,
+               struct err *err)
 {
     *st = (struct state){.source = src, .args = *args, .view = view, .last_reload_ok = true};
     (void)pthread_mutex_init(&st->lock, NULL);

@@ -34,7 +34,8 @@ struct state {
 };
 
 /* `view`: of a live cluster, whose objects come later; NULL: all is in `src`. */
-int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view, struct err *err) SP_MUST_CHECK;
+int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view,
+               struct err *err) SP_MUST_CHECK;
 void state_close(struct state *st);
 /* false when the lock could not be had by then (monotonic nanoseconds; 0 = wait). */
 bool state_lock(struct state *st, int64_t deadline_ns);

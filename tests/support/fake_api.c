@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
-#include "support/fake_api.h"
+#include "support/fake_api_impl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,58 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RESOURCES_MAX 16
-#define FAULTS_MAX 64
-#define LONG_EVENT (17u << 20)
-
-struct object {
-    char ns[64], name[128];
-    char *json;
-};
-struct resource {
-    char path[128], kind[64];
-    bool exists;
-    struct object *p;
-    size_t n;
-    int counts[4];
-    int cut_gen;
-    enum fake_cut cut;
-};
-struct event {
-    size_t resource;
-    long version;
-    const char *type;
-    char *json;
-};
-struct fault {
-    char path[128];
-    enum fake_request when;
-    enum fake_fault fault;
-    int arg, times;
-};
-struct fake_api {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t thread;
-    int listener, port, n_connections;
-    char url[64], token[256];
-    bool stopping, down, no_streams;
-    long version, compacted;
-    int bookmark_gen;
-    struct resource resources[RESOURCES_MAX];
-    size_t n_resources;
-    struct event *events;
-    size_t n_events;
-    struct fault faults[FAULTS_MAX];
-    size_t n_faults;
-};
-struct connection {
-    struct fake_api *f;
-    int fd;
-    char head[16384];
-};
-
-static void must(bool ok, const char *what)
+void fake_must(bool ok, const char *what)
 {
     if (!ok) {
         (void)fprintf(stderr, "fake API server: %s: %s\n", what, strerror(errno));
@@ -75,12 +23,12 @@ static void must(bool ok, const char *what)
     }
 }
 
-static void lock(struct fake_api *f)
+void fake_lock(struct fake_api *f)
 {
     (void)pthread_mutex_lock(&f->lock);
 }
 
-static void unlock(struct fake_api *f)
+void fake_unlock(struct fake_api *f)
 {
     (void)pthread_cond_broadcast(&f->changed);
     (void)pthread_mutex_unlock(&f->lock);
@@ -88,7 +36,7 @@ static void unlock(struct fake_api *f)
 
 /* ---- state ---- */
 
-static size_t find(struct fake_api *f, const char *path)
+size_t fake_find(struct fake_api *f, const char *path)
 {
     for (size_t i = 0; i < f->n_resources; i++) {
         if (strcmp(f->resources[i].path, path) == 0) {
@@ -100,16 +48,16 @@ static size_t find(struct fake_api *f, const char *path)
 
 void fake_api_resource(struct fake_api *f, const char *path, const char *kind, bool exists)
 {
-    lock(f);
-    size_t i = find(f, path);
+    fake_lock(f);
+    size_t i = fake_find(f, path);
     if (i == SIZE_MAX) {
         i = f->n_resources++;
-        must(i < RESOURCES_MAX, "too many resources");
+        fake_must(i < RESOURCES_MAX, "too many resources");
         (void)snprintf(f->resources[i].path, sizeof f->resources[i].path, "%s", path);
     }
     (void)snprintf(f->resources[i].kind, sizeof f->resources[i].kind, "%s", kind);
     f->resources[i].exists = exists;
-    unlock(f);
+    fake_unlock(f);
 }
 
 static char *with_version(const char *json, long version)
@@ -117,12 +65,12 @@ static char *with_version(const char *json, long version)
     static const char mark[] = "\"resourceVersion\":\"@\"";
     const char *at = strstr(json, mark);
     char *out = NULL;
-    must(at != NULL, "an object without \"resourceVersion\":\"@\"");
-    must(asprintf(&out, "%.*s\"resourceVersion\":\"%ld\"%s", (int)(at - json), json, version, at + sizeof mark - 1) > 0, "memory");
+    fake_must(at != NULL, "an object without \"resourceVersion\":\"@\"");
+    fake_must(asprintf(&out, "%.*s\"resourceVersion\":\"%ld\"%s", (int)(at - json), json, version, at + sizeof mark - 1) > 0, "memory");
     return out;
 }
 
-static struct object *find_object(struct resource *r, const char *ns, const char *name)
+static struct fake_object *find_object(struct resource *r, const char *ns, const char *name)
 {
     for (size_t i = 0; i < r->n; i++) {
         if (strcmp(r->p[i].ns, ns) == 0 && strcmp(r->p[i].name, name) == 0) {
@@ -135,22 +83,22 @@ static struct object *find_object(struct resource *r, const char *ns, const char
 static void add_event(struct fake_api *f, size_t resource, const char *type, const char *json)
 {
     f->events = realloc(f->events, (f->n_events + 1) * sizeof *f->events);
-    must(f->events != NULL, "memory");
+    fake_must(f->events != NULL, "memory");
     f->events[f->n_events++] = (struct event){resource, f->version, type, strdup(json)};
 }
 
 void fake_api_put(struct fake_api *f, const char *path, const char *ns, const char *name, const char *json)
 {
-    lock(f);
-    size_t at = find(f, path);
-    must(at != SIZE_MAX, path);
+    fake_lock(f);
+    size_t at = fake_find(f, path);
+    fake_must(at != SIZE_MAX, path);
     struct resource *r = &f->resources[at];
-    struct object *o = find_object(r, ns, name);
+    struct fake_object *o = find_object(r, ns, name);
     bool added = o == NULL;
     char *text = with_version(json, ++f->version);
     if (added) {
         r->p = realloc(r->p, (r->n + 1) * sizeof *r->p);
-        must(r->p != NULL, "memory");
+        fake_must(r->p != NULL, "memory");
         o = &r->p[r->n++];
         (void)snprintf(o->ns, sizeof o->ns, "%s", ns);
         (void)snprintf(o->name, sizeof o->name, "%s", name);
@@ -159,30 +107,30 @@ void fake_api_put(struct fake_api *f, const char *path, const char *ns, const ch
     }
     o->json = text;
     add_event(f, at, added ? "ADDED" : "MODIFIED", text);
-    unlock(f);
+    fake_unlock(f);
 }
 
 static void drop(struct fake_api *f, const char *path, const char *ns, const char *name, bool tell)
 {
-    lock(f);
-    size_t at = find(f, path);
-    must(at != SIZE_MAX, path);
+    fake_lock(f);
+    size_t at = fake_find(f, path);
+    fake_must(at != SIZE_MAX, path);
     struct resource *r = &f->resources[at];
-    struct object *o = find_object(r, ns, name);
-    must(o != NULL, name);
+    struct fake_object *o = find_object(r, ns, name);
+    fake_must(o != NULL, name);
     f->version++;
     if (tell) {
         const char *rv = strstr(o->json, "\"resourceVersion\":\"");
         char *text = NULL;
         const char *end = rv != NULL ? strchr(rv + 19, '"') : NULL;
-        must(end != NULL, "version");
-        must(asprintf(&text, "%.*s\"resourceVersion\":\"%ld%s", (int)(rv - o->json), o->json, f->version, end) > 0, "memory");
+        fake_must(end != NULL, "version");
+        fake_must(asprintf(&text, "%.*s\"resourceVersion\":\"%ld%s", (int)(rv - o->json), o->json, f->version, end) > 0, "memory");
         add_event(f, at, "DELETED", text);
         free(text);
     }
     free(o->json);
     *o = r->p[--r->n];
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_delete(struct fake_api *f, const char *path, const char *ns, const char *name)
@@ -197,67 +145,67 @@ void fake_api_vanish(struct fake_api *f, const char *path, const char *ns, const
 
 void fake_api_compact(struct fake_api *f)
 {
-    lock(f);
+    fake_lock(f);
     f->compacted = ++f->version;
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_bookmark(struct fake_api *f)
 {
-    lock(f);
+    fake_lock(f);
     f->bookmark_gen++;
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_no_streams(struct fake_api *f, bool refuse)
 {
-    lock(f);
+    fake_lock(f);
     f->no_streams = refuse;
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_token(struct fake_api *f, const char *token)
 {
-    lock(f);
+    fake_lock(f);
     (void)snprintf(f->token, sizeof f->token, "%s", token);
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_fault(struct fake_api *f, const char *path, enum fake_request when, enum fake_fault fault, int arg, int times)
 {
-    lock(f);
-    must(f->n_faults < FAULTS_MAX, "too many faults");
+    fake_lock(f);
+    fake_must(f->n_faults < FAULTS_MAX, "too many faults");
     struct fault *t = &f->faults[f->n_faults++];
     *t = (struct fault){.when = when, .fault = fault, .arg = arg, .times = times};
     (void)snprintf(t->path, sizeof t->path, "%s", path != NULL ? path : "");
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_clear(struct fake_api *f)
 {
-    lock(f);
+    fake_lock(f);
     f->n_faults = 0;
-    unlock(f);
+    fake_unlock(f);
 }
 
 void fake_api_cut(struct fake_api *f, const char *path, enum fake_cut how)
 {
-    lock(f);
+    fake_lock(f);
     for (size_t i = 0; i < f->n_resources; i++) {
         if (path == NULL || strcmp(f->resources[i].path, path) == 0) {
             f->resources[i].cut_gen++;
             f->resources[i].cut = how;
         }
     }
-    unlock(f);
+    fake_unlock(f);
 }
 
 int fake_api_count(struct fake_api *f, const char *path, enum fake_request when)
 {
-    lock(f);
-    size_t i = find(f, path);
+    fake_lock(f);
+    size_t i = fake_find(f, path);
     int n = i == SIZE_MAX ? 0 : f->resources[i].counts[when];
-    unlock(f);
+    fake_unlock(f);
     return n;
 }
 
@@ -272,473 +220,15 @@ bool fake_api_wait(struct fake_api *f, const char *path, enum fake_request when,
     return false;
 }
 
-/* ---- writing ---- */
-
-static bool put(int fd, const void *bytes, size_t n)
-{
-    const char *p = bytes;
-    while (n > 0) {
-        ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
-        if (k <= 0) {
-            return false;
-        }
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
-static bool put_text(int fd, const char *text)
-{
-    return put(fd, text, strlen(text));
-}
-
-static bool put_chunk(int fd, const char *p, size_t n)
-{
-    char size[32];
-    (void)snprintf(size, sizeof size, "%zx\r\n", n);
-    return put_text(fd, size) && put(fd, p, n) && put_text(fd, "\r\n");
-}
-
-static bool put_head(int fd, const char *type)
-{
-    char head[256];
-    (void)snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n", type);
-    return put_text(fd, head);
-}
-
-static bool put_body(int fd, int status, const char *more, const char *type, const char *body)
-{
-    char head[512];
-    (void)snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n", status, type, more,
-                   strlen(body));
-    return put_text(fd, head) && put_text(fd, body);
-}
-
-static bool put_status(int fd, int status)
-{
-    char body[512], more[128] = "";
-    const char *reason = status == 401   ? "Unauthorized"
-                         : status == 403 ? "Forbidden"
-                         : status == 404 ? "NotFound"
-                         : status == 410 ? "Expired"
-                         : status == 422 ? "Invalid"
-                         : status == 429 ? "TooManyRequests"
-                         : status == 504 ? "Timeout"
-                                         : "InternalError";
-    const char *details = status == 504 ? "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large "
-                                          "resource version\"}],\"retryAfterSeconds\":1},"
-                                        : "";
-    if (status == 429 || status == 503 || status == 504) {
-        (void)snprintf(more, sizeof more, "Retry-After: 1\r\n");
-    } else if (status >= 300 && status < 400) {
-        (void)snprintf(more, sizeof more, "Location: http://127.0.0.1:1/elsewhere\r\n");
-    }
-    (void)snprintf(body, sizeof body,
-                   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"told to answer "
-                   "%d\",\"reason\":\"%s\",%s\"code\":%d}\n",
-                   status, reason, details, status);
-    return put_body(fd, status, more, "application/json", body);
-}
-
-static bool put_event(int fd, const char *type, const char *json)
-{
-    char *line = NULL;
-    int n = asprintf(&line, "{\"type\":\"%s\",\"object\":%s}\n", type, json);
-    must(n > 0, "memory");
-    bool ok = put_chunk(fd, line, (size_t)n);
-    free(line);
-    return ok;
-}
-
-static bool put_bookmark(int fd, const char *kind, long version, bool end)
-{
-    char json[512];
-    (void)snprintf(json, sizeof json,
-                   "{\"kind\":\"%s\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%ld\"%s}}", kind, version,
-                   end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
-    return put_event(fd, "BOOKMARK", json);
-}
-
-static void reset(int fd)
-{
-    struct linger l = {.l_onoff = 1};
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
-}
-
-static bool stopping(struct fake_api *f)
-{
-    lock(f);
-    bool yes = f->stopping || f->down;
-    unlock(f);
-    return yes;
-}
-
-/* Until the peer gives up. */
-static void wait_closed(struct fake_api *f, int fd)
-{
-    char c;
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    while (!stopping(f)) {
-        if (poll(&p, 1, 50) > 0 && recv(fd, &c, 1, 0) <= 0) {
-            return;
-        }
-    }
-}
-
-static void drip(struct fake_api *f, int fd)
-{
-    static const char text[] = "{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[";
-    (void)put_head(fd, "application/json");
-    for (size_t i = 0; !stopping(f); i++) {
-        if (!put_chunk(fd, i < sizeof text - 1 ? &text[i] : " ", 1)) {
-            return;
-        }
-        (void)usleep(50000);
-    }
-}
-
-/* ---- requests ---- */
-
-static const char *query_value(const char *query, const char *key, char *out, size_t n)
-{
-    size_t len = strlen(key);
-    out[0] = '\0';
-    for (const char *p = query; p != NULL && *p != '\0'; p = strchr(p, '&') != NULL ? strchr(p, '&') + 1 : NULL) {
-        if (strncmp(p, key, len) == 0 && p[len] == '=') {
-            size_t size = strcspn(p + len + 1, "&");
-            (void)snprintf(out, n, "%.*s", (int)size, p + len + 1);
-            return out;
-        }
-    }
-    return NULL;
-}
-
-static bool send_list(struct fake_api *f, struct connection *c, size_t at, const char *query)
-{
-    char text[64], *body = NULL;
-    size_t n_body = 0;
-    FILE *out = open_memstream(&body, &n_body);
-    must(out != NULL, "memory");
-    size_t limit = query_value(query, "limit", text, sizeof text) != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
-    size_t from = query_value(query, "continue", text, sizeof text) != NULL ? strtoul(text, NULL, 10) : 0;
-    lock(f);
-    const struct resource *r = &f->resources[at];
-    size_t to = r->n - (from < r->n ? from : r->n) > limit ? from + limit : r->n;
-    (void)fprintf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%ld\"", r->kind, f->version);
-    if (to < r->n) {
-        (void)fprintf(out, ",\"continue\":\"%zu\",\"remainingItemCount\":%zu", to, r->n - to);
-    }
-    (void)fprintf(out, "},\"items\":[");
-    for (size_t i = from; i < to; i++) {
-        (void)fprintf(out, "%s%s", i > from ? "," : "", r->p[i].json);
-    }
-    unlock(f);
-    (void)fprintf(out, "]}\n");
-    (void)fclose(out);
-    bool ok = put_head(c->fd, "application/json") && put_chunk(c->fd, body, n_body) && put_text(c->fd, "0\r\n\r\n");
-    free(body);
-    return ok;
-}
-
-/* Ends an open watch as told; whether the connection goes on. */
-static bool end_watch(struct connection *c, enum fake_cut how)
-{
-    switch (how) {
-    case FAKE_CLEAN:
-        return put_text(c->fd, "0\r\n\r\n");
-    case FAKE_HALF_EVENT:
-        (void)put_chunk(c->fd, "{\"type\":\"ADDED\",\"obj", 20);
-        return false;
-    case FAKE_RST:
-        reset(c->fd);
-        return false;
-    case FAKE_FREEZE:
-        wait_closed(c->f, c->fd);
-        return false;
-    case FAKE_FIN:
-    default:
-        return false;
-    }
-}
-
-static bool send_events(struct fake_api *f, struct connection *c, size_t at, long *version)
-{
-    for (;;) {
-        char *json = NULL;
-        const char *type = NULL;
-        lock(f);
-        for (size_t i = 0; i < f->n_events && json == NULL; i++) {
-            if (f->events[i].resource == at && f->events[i].version > *version) {
-                json = strdup(f->events[i].json);
-                type = f->events[i].type;
-                *version = f->events[i].version;
-            }
-        }
-        unlock(f);
-        if (json == NULL) {
-            return true;
-        }
-        bool ok = put_event(c->fd, type, json);
-        free(json);
-        if (!ok) {
-            return false;
-        }
-    }
-}
-
-static bool watch_on(struct fake_api *f, struct connection *c, size_t at, long version)
-{
-    lock(f);
-    int cut_gen = f->resources[at].cut_gen, bookmark_gen = f->bookmark_gen;
-    unlock(f);
-    while (!stopping(f)) {
-        if (!send_events(f, c, at, &version)) {
-            return false;
-        }
-        lock(f);
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 20000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        (void)pthread_cond_timedwait(&f->changed, &f->lock, &until);
-        enum fake_cut cut = f->resources[at].cut_gen != cut_gen ? f->resources[at].cut : 0;
-        bool bookmark = f->bookmark_gen != bookmark_gen;
-        long now = f->version;
-        bookmark_gen = f->bookmark_gen;
-        (void)pthread_mutex_unlock(&f->lock);
-        if (cut != 0) {
-            return end_watch(c, cut);
-        }
-        if (bookmark && (!send_events(f, c, at, &version) || !put_bookmark(c->fd, f->resources[at].kind, now, false))) {
-            return false;
-        }
-        char b;
-        if (recv(c->fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
-            return false;
-        }
-    }
-    return false;
-}
-
-static bool send_stream(struct fake_api *f, struct connection *c, size_t at, bool stop_short)
-{
-    bool ok = put_head(c->fd, "application/json");
-    lock(f);
-    long version = f->version;
-    size_t n = f->resources[at].n;
-    char **copies = calloc(n + 1, sizeof *copies);
-    must(copies != NULL, "memory");
-    for (size_t i = 0; i < n; i++) {
-        copies[i] = strdup(f->resources[at].p[i].json);
-    }
-    unlock(f);
-    for (size_t i = 0; i < n; i++) {
-        ok = ok && put_event(c->fd, "ADDED", copies[i]);
-        free(copies[i]);
-    }
-    free(copies);
-    if (stop_short) {
-        return ok && put_text(c->fd, "0\r\n\r\n");
-    }
-    return ok && put_bookmark(c->fd, f->resources[at].kind, version, true) && watch_on(f, c, at, version);
-}
-
-static bool send_watch(struct fake_api *f, struct connection *c, size_t at, const char *query)
-{
-    char text[64];
-    long version = query_value(query, "resourceVersion", text, sizeof text) != NULL ? strtol(text, NULL, 10) : 0;
-    lock(f);
-    bool gone = version < f->compacted, too_new = version > f->version;
-    unlock(f);
-    if (too_new) {
-        return put_status(c->fd, 504);
-    }
-    if (!put_head(c->fd, "application/json")) {
-        return false;
-    }
-    if (gone) { /* as a real one: in the stream */
-        return put_event(c->fd, "ERROR", "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                                         "\"message\":\"too old resource version\",\"reason\":\"Expired\",\"code\":410}") &&
-               put_text(c->fd, "0\r\n\r\n");
-    }
-    return watch_on(f, c, at, version);
-}
-
-static bool send_long_event(int fd)
-{
-    static const char head[] = "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Node\",\"metadata\":{\"name\":\"";
-    char *p = malloc(LONG_EVENT);
-    must(p != NULL, "memory");
-    memset(p, 'a', LONG_EVENT);
-    memcpy(p, head, sizeof head - 1);
-    bool ok = put_head(fd, "application/json") && put_chunk(fd, p, LONG_EVENT);
-    free(p);
-    return ok;
-}
-
-/* Whether the connection goes on; *ret_go_on: the request is answered as usual behind it. */
-static bool misbehave(struct fake_api *f, struct connection *c, enum fake_fault fault, int arg)
-{
-    char text[256];
-    int fd = c->fd;
-    switch (fault) {
-    case FAKE_STATUS:
-        return put_status(fd, arg);
-    case FAKE_HTML:
-        return put_body(fd, 200, "", "text/html; charset=utf-8", "<html><body>{\"kind\":\"NodeList\"}</body></html>");
-    case FAKE_GARBAGE:
-        return put_body(fd, 200, "", "application/json", "\x01\x02 this is no JSON }{\n");
-    case FAKE_TRUNCATED:
-        (void)put_head(fd, "application/json");
-        (void)put_text(fd, "ffff\r\n{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"1\"},\"it");
-        return false;
-    case FAKE_DRIP:
-        drip(f, fd);
-        return false;
-    case FAKE_SILENT:
-        wait_closed(f, fd);
-        return false;
-    case FAKE_RESET:
-        reset(fd);
-        return false;
-    case FAKE_LIE:
-        return put_body(fd, 200, "", "application/json", "{}\n");
-    case FAKE_OTHER_KIND:
-        return put_body(fd, 200, "", "application/json",
-                        "{\"kind\":\"SecretList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[]}\n");
-    case FAKE_ERROR_EVENT:
-        (void)snprintf(text, sizeof text,
-                       "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"told to\","
-                       "\"reason\":\"X\",\"code\":%d}",
-                       arg);
-        return put_head(fd, "application/json") && put_event(fd, "ERROR", text) && put_text(fd, "0\r\n\r\n");
-    case FAKE_LONG_EVENT:
-        (void)send_long_event(fd);
-        return false;
-    case FAKE_NAMELESS:
-        return put_head(fd, "application/json") &&
-               put_event(fd, "ADDED", "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\"}}") &&
-               put_text(fd, "0\r\n\r\n");
-    case FAKE_UNKNOWN_TYPE:
-        return put_head(fd, "application/json") && put_event(fd, "REVERSED", "{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}") &&
-               put_text(fd, "0\r\n\r\n");
-    case FAKE_SHORT:
-    default:
-        return false;
-    }
-}
-
-static struct fault take_fault(struct fake_api *f, const char *path, enum fake_request sort)
-{
-    for (size_t i = 0; i < f->n_faults; i++) {
-        struct fault *t = &f->faults[i];
-        if ((t->path[0] == '\0' || strcmp(t->path, path) == 0) && (t->when == FAKE_ANY || t->when == sort) && t->times != 0) {
-            t->times -= t->times > 0;
-            return *t;
-        }
-    }
-    return (struct fault){0};
-}
-
-static bool allowed(struct fake_api *f, const char *head)
-{
-    char want[300];
-    (void)snprintf(want, sizeof want, "\r\nAuthorization: Bearer %s\r\n", f->token);
-    return f->token[0] == '\0' || strstr(head, want) != NULL;
-}
-
-/* One request; whether the connection goes on. */
-static bool answer(struct connection *c)
-{
-    struct fake_api *f = c->f;
-    char path[1024] = "";
-    if (sscanf(c->head, "GET %1023s HTTP/1.1", path) != 1) {
-        return false;
-    }
-    char *query = strchr(path, '?');
-    if (query != NULL) {
-        *query++ = '\0';
-    } else {
-        query = path + strlen(path);
-    }
-    enum fake_request sort = strstr(query, "sendInitialEvents=true") != NULL ? FAKE_STREAM
-                             : strstr(query, "watch=1") != NULL              ? FAKE_WATCH
-                                                                             : FAKE_LIST;
-    lock(f);
-    size_t at = find(f, path);
-    bool exists = at != SIZE_MAX && f->resources[at].exists, ok = allowed(f, c->head), refuse = f->no_streams;
-    struct fault t = take_fault(f, path, sort);
-    if (at != SIZE_MAX) {
-        f->resources[at].counts[sort]++;
-        f->resources[at].counts[FAKE_ANY]++;
-    }
-    unlock(f);
-    if (!ok) {
-        return put_status(c->fd, 401);
-    }
-    if (t.fault != 0 && t.fault != FAKE_SHORT) {
-        return misbehave(f, c, t.fault, t.arg);
-    }
-    if (!exists) {
-        return put_body(c->fd, 404, "", "text/plain; charset=utf-8", "404 page not found\n");
-    }
-    if (sort == FAKE_STREAM && refuse) {
-        return put_status(c->fd, 422);
-    }
-    return sort == FAKE_LIST     ? send_list(f, c, at, query)
-           : sort == FAKE_STREAM ? send_stream(f, c, at, t.fault == FAKE_SHORT)
-                                 : send_watch(f, c, at, query);
-}
-
-static bool read_head(struct connection *c)
-{
-    size_t n = 0;
-    while (n + 1 < sizeof c->head) {
-        ssize_t k = recv(c->fd, c->head + n, 1, 0);
-        if (k <= 0) {
-            return false;
-        }
-        n++;
-        c->head[n] = '\0';
-        if (n >= 4 && memcmp(c->head + n - 4, "\r\n\r\n", 4) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void *serve(void *arg)
-{
-    struct connection *c = arg;
-    struct fake_api *f = c->f;
-    struct timeval t = {.tv_usec = 100000};
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_sec = 5}, sizeof t);
-    for (;;) {
-        struct pollfd p = {.fd = c->fd, .events = POLLIN};
-        int ready = poll(&p, 1, 50);
-        if (stopping(f) || (ready > 0 && (!read_head(c) || !answer(c)))) {
-            break;
-        }
-    }
-    (void)close(c->fd);
-    free(c);
-    lock(f);
-    f->n_connections--;
-    unlock(f);
-    return NULL;
-}
-
 static int listen_on(int *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
-    must(fd >= 0, "socket");
+    fake_must(fd >= 0, "socket");
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    must(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 64) == 0, "listen");
-    must(getsockname(fd, (struct sockaddr *)&a, &n) == 0, "getsockname");
+    fake_must(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 64) == 0, "listen");
+    fake_must(getsockname(fd, (struct sockaddr *)&a, &n) == 0, "getsockname");
     *port = ntohs(a.sin_port);
     return fd;
 }
@@ -750,7 +240,7 @@ static void *accept_all(void *arg)
     (void)pthread_attr_init(&detached);
     (void)pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     for (;;) {
-        lock(f);
+        fake_lock(f);
         bool stop = f->stopping;
         if (f->down && f->listener >= 0) {
             (void)close(f->listener);
@@ -759,7 +249,7 @@ static void *accept_all(void *arg)
             f->listener = listen_on(&f->port);
         }
         struct pollfd p = {.fd = f->listener, .events = POLLIN};
-        unlock(f);
+        fake_unlock(f);
         if (stop) {
             break;
         }
@@ -773,11 +263,11 @@ static void *accept_all(void *arg)
         }
         c->f = f;
         c->fd = fd;
-        lock(f);
+        fake_lock(f);
         f->n_connections++;
-        unlock(f);
+        fake_unlock(f);
         pthread_t thread;
-        must(pthread_create(&thread, &detached, serve, c) == 0, "thread");
+        fake_must(pthread_create(&thread, &detached, fake_serve, c) == 0, "thread");
     }
     (void)pthread_attr_destroy(&detached);
     return NULL;
@@ -795,7 +285,7 @@ struct fake_api *fake_api_start(void)
                                            {"/apis/scheduling.k8s.io/v1/priorityclasses", "PriorityClass"},
                                            {"/api/v1/services", "Service"}};
     struct fake_api *f = calloc(1, sizeof *f);
-    must(f != NULL, "memory");
+    fake_must(f != NULL, "memory");
     (void)pthread_mutex_init(&f->lock, NULL);
     (void)pthread_cond_init(&f->changed, NULL);
     f->version = 100;
@@ -805,34 +295,34 @@ struct fake_api *fake_api_start(void)
         fake_api_resource(f, usual[i][0], usual[i][1], true);
     }
     fake_api_resource(f, FAKE_AGONES, "GameServer", false);
-    must(pthread_create(&f->thread, NULL, accept_all, f) == 0, "thread");
+    fake_must(pthread_create(&f->thread, NULL, accept_all, f) == 0, "thread");
     return f;
 }
 
 void fake_api_down(struct fake_api *f, bool down)
 {
-    lock(f);
+    fake_lock(f);
     f->down = down;
-    unlock(f);
+    fake_unlock(f);
     for (bool done = false; !done;) {
         (void)usleep(10000);
-        lock(f);
+        fake_lock(f);
         done = down ? f->listener < 0 && f->n_connections == 0 : f->listener >= 0;
-        unlock(f);
+        fake_unlock(f);
     }
 }
 
 void fake_api_stop(struct fake_api *f)
 {
-    lock(f);
+    fake_lock(f);
     f->stopping = true;
-    unlock(f);
+    fake_unlock(f);
     (void)pthread_join(f->thread, NULL);
     for (bool done = false; !done;) {
         (void)usleep(10000);
-        lock(f);
+        fake_lock(f);
         done = f->n_connections == 0;
-        unlock(f);
+        fake_unlock(f);
     }
     if (f->listener >= 0) {
         (void)close(f->listener);
@@ -858,12 +348,12 @@ const char *fake_api_url(const struct fake_api *f)
 void fake_api_kubeconfig(const struct fake_api *f, const char *path, const char *token)
 {
     FILE *out = fopen(path, "we");
-    must(out != NULL, path);
+    fake_must(out != NULL, path);
     (void)fprintf(out,
                   "apiVersion: v1\nkind: Config\ncurrent-context: fake\nclusters:\n- name: fake\n  cluster: {server: \"%s\"}\n"
                   "contexts:\n- name: fake\n  context: {cluster: fake, user: me}\nusers:\n- name: me\n  user: {%s%s}\n",
                   f->url, token != NULL ? "tokenFile: " : "", token != NULL ? token : "");
-    must(fclose(out) == 0, path);
+    fake_must(fclose(out) == 0, path);
 }
 
 /* ---- objects ---- */
