@@ -3,6 +3,7 @@
 // Runs Spawnpoint beside a real kube-scheduler on a real API server, with what manifests/ holds.
 //
 //	e2e -root DIR -controlplane FILE -spawnpoint FILE -out DIR [SCENARIO...]
+//	e2e ... -bench ROUNDS
 //
 // A scenario is named by the beginning of its name; without one all run. The last line counts them.
 package main
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -96,6 +98,10 @@ func run() int {
 	extender := flag.String("spawnpoint", "build/release/spawnpoint", "the program under test")
 	out := flag.String("out", "build/cluster/run", "logs and state of the run; emptied first")
 	list := flag.Bool("list", false, "name the scenarios and end")
+	rounds := flag.Int("bench", 0, "measure that many rounds instead of running scenarios")
+	sizes := flag.String("nodes", "1000,5000", "numbers of nodes to measure with")
+	pods := flag.Int("pods", 2000, "pods per measurement")
+	only := flag.String("only", "", "measure these variants and the one without an extender")
 	flag.Parse()
 	var chosen []scenario
 	for _, s := range scenarios {
@@ -108,7 +114,7 @@ func run() int {
 	if *list {
 		return 0
 	}
-	if len(chosen) == 0 {
+	if len(chosen) == 0 && *rounds == 0 {
 		fmt.Fprintf(os.Stderr, "e2e: no scenario begins with %q; -list names them\n", flag.Args())
 		return 2
 	}
@@ -132,6 +138,19 @@ func run() int {
 		fmt.Println(err)
 		fmt.Printf("0 passed, %d failed, 0 skipped\n", len(chosen))
 		return 1
+	}
+	if *rounds > 0 {
+		for _, size := range strings.Split(*sizes, ",") {
+			nodes, err := strconv.Atoi(size)
+			if err == nil {
+				err = c.bench(nodes, *pods, *rounds, *only)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "e2e:", err)
+				return 1
+			}
+		}
+		return 0
 	}
 	passed, failed, skipped := 0, 0, 0
 	for _, s := range chosen {
@@ -162,4 +181,10 @@ func run() int {
 	return 0
 }
 
-func main() { os.Exit(run()) }
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == "stub" {
+		fmt.Fprintln(os.Stderr, stub(os.Args[2], os.Args[3]))
+		os.Exit(1)
+	}
+	os.Exit(run())
+}
