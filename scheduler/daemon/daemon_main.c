@@ -191,8 +191,8 @@ static void wind_down(struct daemon_root *d, int64_t delay_ms)
 
 static void stop(struct daemon_root *d)
 {
+    http_server_stop(d->admin); /* first: it asks the other one for its numbers */
     http_server_stop(d->extender);
-    http_server_stop(d->admin);
     kube_client_stop(d->kube);
     lab_done(&d->lab);
     state_close(&d->state);
@@ -219,14 +219,16 @@ static int serve(struct daemon_root *d)
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
     if (d->state.view) {
-        LOG_INFO("Watching", KV_C("server", d->kubeconfig.server), KV_C("credentials", d->kubeconfig.origin));
+        LOG_INFO("Watching", KV_C("server", d->kubeconfig.server), KV_C("credentials", d->kubeconfig.origin),
+                 KV_C("decide", live_decide_name(d->state.live->decide)));
         rc = kube_client_start(&d->kube, &d->kubeconfig, &d->state, d->args.api_timeout_ms, &err);
         if (rc != 0) {
             return fail(&err);
         }
+    } else {
+        LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes), KV_I("pods", d->state.main.c->n_pods_live),
+                 KV_C("decide", live_decide_name(d->state.live->decide)));
     }
-    LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes), KV_I("pods", d->state.main.c->n_pods_live),
-             KV_C("decide", live_decide_name(d->state.live->decide)));
     char ready[400];
     (void)snprintf(ready, sizeof ready, "ready extender=%s admin=%s", http_server_address(d->extender),
                    http_server_address(d->admin));
