@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 struct http_ask {
-    const char *method;       /* "GET", "POST" */
+    const char *method; /* "GET", "POST" */
     const char *url;
     struct str body;          /* STR_NONE for none */
     const char *content_type; /* of the body; NULL = application/json */
@@ -17,4 +17,5 @@ struct http_ask {
 };
 /* Fills `body` (made by the caller with buf_init) and the status. -EINVAL: no such URL; -ECONNREFUSED, -ETIMEDOUT,
  * -EHOSTUNREACH, -E2BIG (longer than the buffer may be), -EPROTO. A status of 404 is an answer, not an error. */
-int http_client_call(const struct http_ask *ask, struct buf *body, int *ret_status, struct err *err) SP_MUST_CHECK;
+int http_client_call(const struct http_ask *ask, struct buf *body, int *ret_status,
+                     struct err *err) SP_MUST_CHECK;
