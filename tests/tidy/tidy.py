@@ -43,7 +43,7 @@ THIRD_PARTY = [
     (re.compile(r"jansson\.h"), "scheduler/wire/jdoc.c"),
     (re.compile(r"yaml\.h"), "scheduler/wire/yaml_doc.c"),
     (re.compile(r"microhttpd\.h"), "scheduler/daemon/http_server.c"),
-    (re.compile(r"curl/.*\.h"), "scheduler/daemon/kube_http.c"),
+    (re.compile(r"curl/.*\.h"), "scheduler/wire/http_client.c"),
     (re.compile(r"ut(hash|list|array|string|ringbuffer)\.h"), "scheduler/base/map.h"),
 ]
 STANDARD = set("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
