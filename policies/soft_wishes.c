@@ -34,7 +34,7 @@ struct wish_class {
     bool has_fixed;
     uint32_t seen_classes; /* whose terms were looked at */
     struct wish_term *terms;
-    uint32_t n_terms, cap_terms;
+    uint32_t n_terms, cap_terms, n_own_terms;
     int64_t own_weight;       /* sum of the pod's own */
     struct wish_term *spread; /* weight: maxSkew - 1 */
     uint32_t n_spread;
@@ -173,6 +173,25 @@ static bool term_has_namespace(const struct policy_ctx *ctx, const struct pod_te
            selector_matches(&t->ns_selector, cluster_namespace_labels(ctx->c, ns), ctx->c->syms);
 }
 
+/* A term of pods that stand already. Those of equal weight and topology that always count are one. */
+static int add_other(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *t,
+                     int32_t weight, const struct pod_term *match, struct err *err)
+{
+    for (uint32_t i = k->n_own_terms; i < k->n_terms && !match; i++) {
+        struct wish_term *have = &k->terms[i];
+        if (!have->match && have->topo.v == t->topo.v && have->weight == weight) {
+            return t->carrier < ctx->c->n_counters ? group_add(ctx, have->group, t->carrier, err)
+                                                   : 0;
+        }
+    }
+    uint32_t before = k->n_terms;
+    int r = add_term(ctx, k, t->carrier, t->topo, weight, match, err);
+    if (r == 0 && k->n_terms > before) {
+        k->terms[before].other = true;
+    }
+    return r;
+}
+
 /* Terms of pods that stand already and mean this pod; sign: -1 for anti-affinity. */
 static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *terms,
                       uint32_t n, int32_t sign, int32_t fixed_weight, struct err *err)
@@ -189,13 +208,9 @@ static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct
             continue;
         }
         int32_t weight = fixed_weight ? fixed_weight : t->weight;
-        uint32_t before = k->n_terms;
-        int r = add_term(ctx, k, t->carrier, t->topo, sign * weight, own_labels ? t : NULL, err);
+        int r = add_other(ctx, k, t, sign * weight, own_labels ? t : NULL, err);
         if (r < 0) {
             return r;
-        }
-        for (uint32_t added = before; added < k->n_terms; added++) {
-            k->terms[added].other = true;
         }
     }
     return 0;
@@ -212,14 +227,14 @@ static int add_class(struct policy_ctx *ctx, struct wish_class *k, const struct 
 }
 
 /* A class once made stays, so each is looked at once; classes that come later are found at the next decision. When
- * memory is short the class is left for the next time. */
+ * memory is short all are left for the next time. */
 static int scan_classes(struct policy_ctx *ctx, struct wish_class *k, struct err *err)
 {
     for (; k->seen_classes < ctx->c->n_classes; k->seen_classes++) {
-        uint32_t n_terms = k->n_terms;
         int r = add_class(ctx, k, ctx->c->classes[k->seen_classes], err);
         if (r < 0) {
-            k->n_terms = n_terms;
+            k->n_terms = k->n_own_terms;
+            k->seen_classes = 0;
             return r;
         }
     }
@@ -282,6 +297,7 @@ static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void 
         k->own_weight += t->weight;
         r = add_term(ctx, k, t->counter, t->topo, -t->weight, NULL, err);
     }
+    k->n_own_terms = k->n_terms;
     r = r == 0 ? add_spreads(ctx, k, err) : r;
     r = r == 0 ? scan_classes(ctx, k, err) : r;
     *ret = k;

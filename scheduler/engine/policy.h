@@ -142,6 +142,8 @@ struct group_view {
 };
 int group_open(struct policy_ctx *ctx, struct arena *arena, const struct group_spec *spec, struct group **ret,
                struct err *err) SP_MUST_CHECK;
+/* Counts the pods of one more counter as well. */
+int group_add(struct policy_ctx *ctx, struct group *g, uint32_t counter, struct err *err) SP_MUST_CHECK;
 int group_read(const struct policy_ctx *ctx, struct group *g, struct group_view *ret) SP_MUST_CHECK; /* 0 or -ENOMEM */
 
 /* kube-scheduler's rules (reference: framework plugins NodeAffinity and TaintToleration). */
