@@ -71,6 +71,8 @@ struct policy_ctx {
     uint32_t n_nodes;
 };
 
+/* Unit of a value in money; explanations put the configured currency's name in its place. */
+#define POLICY_UNIT_MONEY "currency per session"
 #define POLICY_SKIP 1 /* prepare's answer: this policy has nothing to say about this pod */
 
 /* One policy's part in an explanation of one node. */
