@@ -17,12 +17,12 @@
 #include "daemon/signals.h"
 #include "wire/jsonc.h"
 
-#define EXIT_ERROR 1
-#define EXIT_USAGE 2
-#define EXIT_INTERRUPTED 130
-#define TICK_MS 250
-#define RELOAD_EVERY_MS 1000
-#define DRAIN_MS 10000 /* in-flight requests have this long after the shutdown delay */
+#define EXIT_ERROR        1
+#define EXIT_USAGE        2
+#define EXIT_INTERRUPTED  130
+#define TICK_MS           250
+#define RELOAD_EVERY_MS   1000
+#define DRAIN_MS          10000 /* in-flight requests have this long after the shutdown delay */
 #define ADMIN_CONNECTIONS 64
 
 struct daemon_root {
@@ -39,20 +39,25 @@ struct daemon_root {
 static unsigned in_flight(void *ctx)
 {
     const struct daemon_root *d = ctx;
-    return (d->extender ? http_server_in_flight(d->extender) : 0) + (d->admin ? http_server_in_flight(d->admin) : 0);
+    return (d->extender ? http_server_in_flight(d->extender) : 0) +
+           (d->admin ? http_server_in_flight(d->admin) : 0);
 }
 
 static unsigned connections(void *ctx)
 {
     const struct daemon_root *d = ctx;
-    return (d->extender ? http_server_connections(d->extender) : 0) + (d->admin ? http_server_connections(d->admin) : 0);
+    return (d->extender ? http_server_connections(d->extender) : 0) +
+           (d->admin ? http_server_connections(d->admin) : 0);
 }
 
-static void on_done(void *ctx, const struct http_exchange *x, size_t request_bytes, size_t reply_bytes, int64_t took_ns)
+static void on_done(void *ctx, const struct http_exchange *x, size_t request_bytes,
+                    size_t reply_bytes, int64_t took_ns)
 {
     (void)ctx;
-    enum metric_verb verb = x->verb >= 0 && x->verb < VERB_COUNT ? (enum metric_verb)x->verb : VERB_OTHER;
-    metric_observe(METRIC_REQUEST_SECONDS, metric_verb_code(verb, x->status), (double)took_ns / 1e9);
+    enum metric_verb verb =
+        x->verb >= 0 && x->verb < VERB_COUNT ? (enum metric_verb)x->verb : VERB_OTHER;
+    metric_observe(METRIC_REQUEST_SECONDS, metric_verb_code(verb, x->status),
+                   (double)took_ns / 1e9);
     metric_observe(METRIC_REQUEST_BYTES, verb, (double)request_bytes);
     metric_observe(METRIC_RESPONSE_BYTES, verb, (double)reply_bytes);
 }
@@ -64,7 +69,8 @@ static void on_failed(void *ctx, const char *cause)
     (void)ctx;
     metric_add(METRIC_HTTP_FAILURES, metric_cause(cause), 1);
     if (log_allowed(&limit, clock_mono_ms(), 10000, &skipped)) {
-        LOG_INFO("Ended a connection without an answer", KV_C("cause", cause), KV_I("skipped", skipped));
+        LOG_INFO("Ended a connection without an answer", KV_C("cause", cause),
+                 KV_I("skipped", skipped));
     }
 }
 
@@ -89,7 +95,8 @@ static int check_args(struct daemon_root *d, int *ret_exit)
         return usage_error("--listen: ", err.text);
     }
     if (!loopback) {
-        return usage_error("--listen: ", "off loopback the extender port needs mutual TLS, which this version does not have; use "
+        return usage_error("--listen: ", "off loopback the extender port needs mutual TLS, which "
+                                         "this version does not have; use "
                                          "127.0.0.1 or [::1]");
     }
     if (http_address_loopback(d->args.admin_listen, &d->routes.loopback, &err) != 0) {
@@ -104,7 +111,8 @@ static int start_servers(struct daemon_root *d, struct err *err)
     struct http_opts o;
     http_opts_default(&o);
     o.listen = d->args.listen;
-    o.events = (struct http_events){&d->state, routes_extender_route, routes_extender_handle, on_done, on_failed};
+    o.events = (struct http_events){&d->state, routes_extender_route, routes_extender_handle,
+                                    on_done, on_failed};
     int rc = http_server_start(&d->extender, &o, err);
     if (rc != 0) {
         return rc;
@@ -117,7 +125,8 @@ static int start_servers(struct daemon_root *d, struct err *err)
     http_opts_default(&o);
     o.listen = d->args.admin_listen;
     o.max_connections = ADMIN_CONNECTIONS;
-    o.events = (struct http_events){&d->routes, routes_admin_route, routes_admin_handle, on_done, on_failed};
+    o.events = (struct http_events){&d->routes, routes_admin_route, routes_admin_handle, on_done,
+                                    on_failed};
     return http_server_start(&d->admin, &o, err);
 }
 
@@ -173,7 +182,8 @@ static void wind_down(struct daemon_root *d, int64_t delay_ms)
         int wait_ms = draining ? 10 : left < TICK_MS ? (int)left : TICK_MS;
         enum signal_event e = signals_wait(d->signals, wait_ms);
         if (e == SIGNAL_STOP || e == SIGNAL_INTERRUPT) {
-            LOG_WARN("Stopped at once by a second signal", KV_I("inFlight", http_server_in_flight(d->extender)));
+            LOG_WARN("Stopped at once by a second signal",
+                     KV_I("inFlight", http_server_in_flight(d->extender)));
             _exit(EXIT_ERROR);
         }
         tick(d, &next_reload_ms);
@@ -206,11 +216,12 @@ static int serve(struct daemon_root *d)
     }
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
-    LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes), KV_I("pods", d->state.main.c->n_pods_live),
+    LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes),
+             KV_I("pods", d->state.main.c->n_pods_live),
              KV_C("decide", live_decide_name(d->state.live->decide)));
     char ready[400];
-    (void)snprintf(ready, sizeof ready, "ready extender=%s admin=%s", http_server_address(d->extender),
-                   http_server_address(d->admin));
+    (void)snprintf(ready, sizeof ready, "ready extender=%s admin=%s",
+                   http_server_address(d->extender), http_server_address(d->admin));
     log_plain(ready);
     enum signal_event e = run(d);
     wind_down(d, e == SIGNAL_INTERRUPT ? 0 : d->args.shutdown_delay_ms);

@@ -20,14 +20,16 @@
 #include "daemon/clock.h"
 #include "daemon/http_address.h"
 
-#define POOL_BYTES (64u << 10)      /* the library's memory of one connection: headers and pieces of a body */
+#define POOL_BYTES \
+    (64u << 10) /* the library's memory of one connection: headers and pieces of a body */
 #define HEADER_BYTES_MAX (16u << 10)
-#define HEADERS_MAX 100
-#define URI_BYTES_MAX (8u << 10)
+#define HEADERS_MAX      100
+#define URI_BYTES_MAX    (8u << 10)
 #define BODY_FIRST_BYTES (1u << 20) /* trusted from a Content-Length before a byte has come */
-#define KEEP_BYTES (4u << 20)       /* buffers larger than this are given back after a request */
-#define DRAIN_BYTES (16u << 20)     /* read and thrown away behind the limit before the connection is cut */
-#define STACK_BYTES (4u << 20)
+#define KEEP_BYTES       (4u << 20) /* buffers larger than this are given back after a request */
+#define DRAIN_BYTES \
+    (16u << 20) /* read and thrown away behind the limit before the connection is cut */
+#define STACK_BYTES             (4u << 20)
 #define TCP_INFO_BYTES_RECEIVED 128 /* offset of tcpi_bytes_received in Linux' struct tcp_info */
 
 enum phase { PHASE_IDLE = 0, PHASE_HEADER, PHASE_BODY, PHASE_HANDLE, PHASE_WRITE };
@@ -87,7 +89,8 @@ static uint64_t bytes_received(int fd)
     unsigned char info[512];
     socklen_t n = sizeof info;
     uint64_t ret = 0;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &n) == 0 && n >= TCP_INFO_BYTES_RECEIVED + sizeof ret) {
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &n) == 0 &&
+        n >= TCP_INFO_BYTES_RECEIVED + sizeof ret) {
         memcpy(&ret, info + TCP_INFO_BYTES_RECEIVED, sizeof ret);
     }
     return ret;
@@ -107,7 +110,8 @@ static void enter(struct slot *slot, enum phase phase)
 
 static struct slot *slot_of(struct MHD_Connection *c)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
 }
 
@@ -184,7 +188,8 @@ struct str http_query(const struct http_exchange *x, const char *name)
     size_t n = 0;
     const char *value = NULL;
     if (!r || !r->connection ||
-        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, &n) != MHD_YES) {
+        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, &n) != MHD_YES) {
         return STR_NONE;
     }
     return value ? (struct str){value, n} : STR("");
@@ -247,7 +252,9 @@ static enum MHD_Result answer(struct http_server *s, struct request *r, bool clo
         ok = ok && MHD_add_response_header(m, "Allow", r->x.allow) == MHD_YES;
     }
     if (strncmp(r->x.type, "text/html", 9) == 0) {
-        ok = ok && MHD_add_response_header(m, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") &&
+        ok = ok &&
+             MHD_add_response_header(m, "Content-Security-Policy",
+                                     "default-src 'none'; style-src 'unsafe-inline'") &&
              MHD_add_response_header(m, "X-Content-Type-Options", "nosniff");
     }
     if (close_it || atomic_load(&s->say_close)) {
@@ -275,7 +282,8 @@ struct head_count {
     bool bad;
 };
 
-static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
 {
     struct head_count *h = cls;
     (void)kind;
@@ -285,7 +293,8 @@ static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const ch
     h->lengths += strcasecmp(key, "Content-Length") == 0;
     h->encodings += strcasecmp(key, "Transfer-Encoding") == 0;
     h->hosts += strcasecmp(key, "Host") == 0;
-    h->bad = h->bad || n == 0 || key[n - 1] == ' ' || key[n - 1] == '\t' || key[0] == ' ' || key[0] == '\t';
+    h->bad = h->bad || n == 0 || key[n - 1] == ' ' || key[n - 1] == '\t' || key[0] == ' ' ||
+             key[0] == '\t';
     return MHD_YES;
 }
 
@@ -320,14 +329,15 @@ static int judge_head(struct http_server *s, struct request *r, const char *vers
     if (h.n > HEADERS_MAX || h.bytes > HEADER_BYTES_MAX) {
         return 431;
     }
-    if (h.bad || h.lengths > 1 || h.encodings > 1 || (h.lengths > 0 && h.encodings > 0) || h.hosts > 1 ||
-        (h.hosts == 0 && strcmp(version, "HTTP/1.1") == 0)) {
+    if (h.bad || h.lengths > 1 || h.encodings > 1 || (h.lengths > 0 && h.encodings > 0) ||
+        h.hosts > 1 || (h.hosts == 0 && strcmp(version, "HTTP/1.1") == 0)) {
         return 400;
     }
     if (strlen(r->x.path) > URI_BYTES_MAX) {
         return 414;
     }
-    const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
+    const char *length =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
     int64_t n = 0;
     if (length && (!str_to_i64(str_c(length), &n) || n < 0 || length[0] < '0' || length[0] > '9')) {
         return 400;
@@ -347,8 +357,8 @@ static int judge_head(struct http_server *s, struct request *r, const char *vers
     return status;
 }
 
-static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, const char *url, const char *method,
-                             const char *version, void **con_cls)
+static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, const char *url,
+                             const char *method, const char *version, void **con_cls)
 {
     struct request *r = request_take(s);
     if (!r) {
@@ -370,7 +380,8 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, co
     bool now = false;
     r->refused = judge_head(s, r, version, &now);
     if (r->refused != 0 && now) {
-        return refuse(s, r, r->refused, true); /* in the first call: the library closes the connection after it */
+        return refuse(s, r, r->refused,
+                      true); /* in the first call: the library closes the connection after it */
     }
     return MHD_YES;
 }
@@ -403,8 +414,9 @@ static enum MHD_Result take_piece(struct http_server *s, struct request *r, cons
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *n_data, void **con_cls)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *n_data, void **con_cls)
 {
     struct http_server *s = cls;
     struct request *r = *con_cls;
@@ -430,11 +442,13 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     return answer(s, r, false);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode toe)
+static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
+                         enum MHD_RequestTerminationCode toe)
 {
     struct http_server *s = cls;
     struct request *r = *con_cls;
-    if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK && toe != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
+    if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+        toe != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
         failed(s, toe == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED ? "timeout" : "broken_off");
     }
     enter(slot_of(c), PHASE_IDLE);
@@ -460,7 +474,8 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **socket_con
 {
     struct http_server *s = cls;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
         (void)pthread_mutex_lock(&s->lock);
         struct slot *slot = s->free_slots;
         if (slot) {
@@ -556,13 +571,16 @@ static void quiet(void *cls, const char *fmt, va_list ap)
 static int start_daemon(struct http_server *s, int fd, struct err *err)
 {
     s->daemon = MHD_start_daemon(
-        MHD_USE_POLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, s->o.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(s->o.idle_ms / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_USE_POLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+            MHD_USE_ITC | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, s->o.max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->o.idle_ms / 1000),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
     if (!s->daemon) {
         (void)close(fd);
         return err_set(err, -EIO, "cannot start the HTTP server on %s", s->address);

@@ -55,9 +55,9 @@ static void put_head(struct line *l, char level, const char *file, int number)
     (void)gmtime_r(&now.tv_sec, &tm);
     const char *base = strrchr(file, '/');
     char head[160];
-    int n = snprintf(head, sizeof head, "%c%02d%02d %02d:%02d:%02d.%06ld %7ld %s:%d] ", level, tm.tm_mon + 1, tm.tm_mday,
-                     tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000, syscall(SYS_gettid),
-                     base ? base + 1 : file, number);
+    int n = snprintf(head, sizeof head, "%c%02d%02d %02d:%02d:%02d.%06ld %7ld %s:%d] ", level,
+                     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                     now.tv_nsec / 1000, syscall(SYS_gettid), base ? base + 1 : file, number);
     if (n > 0) {
         put(l, head, (size_t)n < sizeof head ? (size_t)n : sizeof head - 1);
     }
@@ -75,7 +75,8 @@ static void send_line(const struct line *l)
     }
 }
 
-void log_write(char level, const char *file, int line, const char *message, const struct log_kv *kv, size_t n)
+void log_write(char level, const char *file, int line, const char *message, const struct log_kv *kv,
+               size_t n)
 {
     struct line l;
     l.n = 0;

@@ -24,16 +24,16 @@ static bool differs(const struct reload_file *a, const struct reload_file *b)
     if (!a->there || !b->there) {
         return a->there != b->there;
     }
-    return a->device != b->device || a->inode != b->inode || a->size != b->size || a->changed.tv_sec != b->changed.tv_sec ||
-           a->changed.tv_nsec != b->changed.tv_nsec;
+    return a->device != b->device || a->inode != b->inode || a->size != b->size ||
+           a->changed.tv_sec != b->changed.tv_sec || a->changed.tv_nsec != b->changed.tv_nsec;
 }
 
 static void name_files(struct reload *r)
 {
     struct live *live = state_live(r->st);
     const struct serve_args *a = &r->st->args;
-    struct str paths[RELOAD_FILES_MAX] = {str_c(a->config), str_c(a->latency), str_c(a->prices), live->s.latency.file,
-                                          live->s.prices.file};
+    struct str paths[RELOAD_FILES_MAX] = {str_c(a->config), str_c(a->latency), str_c(a->prices),
+                                          live->s.latency.file, live->s.prices.file};
     for (size_t i = 0; i < RELOAD_FILES_MAX; i++) {
         (void)snprintf(r->files[i].path, sizeof r->files[i].path, STR_FMT, STR_ARG(paths[i]));
         look(&r->files[i]);

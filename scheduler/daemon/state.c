@@ -26,7 +26,8 @@ static void publish(struct state *st)
     atomic_store(&st->on_stale, (int)st->live->s.on_stale);
 }
 
-int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct err *err)
+int state_open(struct state *st, const struct serve_args *args, const struct source *src,
+               struct err *err)
 {
     *st = (struct state){.source = src, .args = *args, .last_reload_ok = true};
     (void)pthread_mutex_init(&st->lock, NULL);
@@ -118,11 +119,13 @@ int state_reload(struct state *st, struct live *live, struct err *err)
 void state_forget(const struct reserve *r, struct model_set *m, struct pod_key want, pod_ix row)
 {
     const struct cluster *c = m->c;
-    if (row.v == IX_NONE || row.v >= c->n_pod_rows || !c->pod[row.v].live || !c->pod[row.v].assumed) {
+    if (row.v == IX_NONE || row.v >= c->n_pod_rows || !c->pod[row.v].live ||
+        !c->pod[row.v].assumed) {
         return;
     }
     const struct pod_req *q = &c->pod[row.v].req;
-    struct pod_key key = reserve_key(r, sym_str(c->syms, q->uid), sym_str(c->syms, q->ns), sym_str(c->syms, q->name));
+    struct pod_key key = reserve_key(r, sym_str(c->syms, q->uid), sym_str(c->syms, q->ns),
+                                     sym_str(c->syms, q->name));
     if (key.a == want.a && key.b == want.b) {
         cluster_forget(m->c, row);
     }
@@ -144,7 +147,8 @@ void state_release(struct state *st, uint32_t track, enum metric_reservation eve
 }
 
 /* The same pod on the same node, by name, in the other model; a model that does not know the node is left alone. */
-static pod_ix assume_there(struct model_set *m, const struct pod_desc *pod, struct str node, struct arena *scratch)
+static pod_ix assume_there(struct model_set *m, const struct pod_desc *pod, struct str node,
+                           struct arena *scratch)
 {
     struct err err = ERR_NONE;
     struct pod_req req;
@@ -157,8 +161,9 @@ static pod_ix assume_there(struct model_set *m, const struct pod_desc *pod, stru
     return row;
 }
 
-void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod, const struct pod_req *req, bool whole,
-                  node_ix node, uint64_t seq, struct arena *scratch)
+void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod,
+                  const struct pod_req *req, bool whole, node_ix node, uint64_t seq,
+                  struct arena *scratch)
 {
     struct err err = ERR_NONE;
     struct model_set *m = whole ? &st->whole : &st->main;
@@ -223,8 +228,9 @@ int state_need_whole(struct state *st, struct err *err)
     }
     st->has_whole = true;
     copy_reservations(st, &st->whole);
-    LOG_INFO("Opened a model for requests with whole nodes; nodeCacheCapable: true is the fast mode",
-             KV_I("nodes", st->whole.c->n_nodes));
+    LOG_INFO(
+        "Opened a model for requests with whole nodes; nodeCacheCapable: true is the fast mode",
+        KV_I("nodes", st->whole.c->n_nodes));
     return 0;
 }
 

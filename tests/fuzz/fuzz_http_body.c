@@ -30,7 +30,8 @@ static void open_once(void)
     jsonc_init();
     arena_init(&arena, 16u << 20);
     buf_init(&reply, LIMIT_REPLY_BYTES);
-    if (source_open(&source, snapshot, 1, &err) != 0 || state_open(&st, &args, &source, &err) != 0) {
+    if (source_open(&source, snapshot, 1, &err) != 0 ||
+        state_open(&st, &args, &source, &err) != 0) {
         abort();
     }
     lab_init(&lab, &st);
@@ -59,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         (void)routes_extender_route(&st, &x);
         routes_extender_handle(&st, &x);
     }
-    if (x.status == 200 && (reply.n < 2 || (reply.p[reply.n - 1] != '}' && reply.p[reply.n - 1] != ']'))) {
+    if (x.status == 200 &&
+        (reply.n < 2 || (reply.p[reply.n - 1] != '}' && reply.p[reply.n - 1] != ']'))) {
         abort(); /* never an ambiguous answer */
     }
     return 0;

@@ -20,7 +20,7 @@
 #include "support/net_client.h"
 
 #define SNAPSHOT "tests/data/snapshots/arena.json"
-#define HEAD "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
+#define HEAD     "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
 
 static void write_file(const char *path, const char *text)
 {
@@ -182,7 +182,9 @@ static void refused_starts(void **state)
         {{"--snapshot", SNAPSHOT, "--listen", "0.0.0.0:0", NULL}, 2, "mutual TLS"},
         {{"--snapshot", SNAPSHOT, "--listen", "nowhere", NULL}, 2, "HOST:PORT"},
         {{"--snapshot", "/does/not/exist.json", NULL}, 1, "/does/not/exist.json"},
-        {{"--snapshot", SNAPSHOT, "--config", "/does/not/exist.yaml", NULL}, 1, "/does/not/exist.yaml"},
+        {{"--snapshot", SNAPSHOT, "--config", "/does/not/exist.yaml", NULL},
+         1,
+         "/does/not/exist.yaml"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
@@ -199,7 +201,8 @@ static void a_port_in_use_is_one_line_and_1(void **state)
     (void)state;
     struct net_server s, t;
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
-    int code = net_run(&t, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", s.extender, NULL});
+    int code =
+        net_run(&t, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", s.extender, NULL});
     assert_int_equal(code, 1);
     assert_non_null(strstr(t.log, "the port is in use"));
     assert_int_equal(net_stop(&s), 0);
@@ -210,7 +213,8 @@ static void ipv6_and_an_open_admin_port(void **state)
     (void)state;
     struct net_server s;
     struct net_reply r;
-    net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", "[::1]:0", "--admin-listen", "0.0.0.0:0", NULL});
+    net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", "[::1]:0",
+                                        "--admin-listen", "0.0.0.0:0", NULL});
     assert_memory_equal(s.extender, "[::1]:", 6);
     char body[2048], admin[128];
     net_args(body, sizeof body, "six", "other", "10m", (const char *const[]){"metal-a-0", NULL});
@@ -224,7 +228,8 @@ static void ipv6_and_an_open_admin_port(void **state)
         get(&s, open_to_all[i], 200, &r);
         net_reply_done(&r);
     }
-    static const char *const closed[] = {"/", "/configz", "/version", "/openapi.json", "/v1/decisions", "/v1/explain?pod=games/six"};
+    static const char *const closed[] = {
+        "/", "/configz", "/version", "/openapi.json", "/v1/decisions", "/v1/explain?pod=games/six"};
     for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
         get(&s, closed[i], 403, &r);
         net_reply_done(&r);
@@ -278,7 +283,8 @@ static void metrics_are_prometheus_text(void **state)
     struct net_reply r;
     char body[2048], family[200] = "", type[32] = "";
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
-    net_args(body, sizeof body, "m", "other", "10m", (const char *const[]){"metal-a-0", "cordoned-a-0", NULL});
+    net_args(body, sizeof body, "m", "other", "10m",
+             (const char *const[]){"metal-a-0", "cordoned-a-0", NULL});
     net_call(s.extender, "POST", "/filter", body, &r);
     net_reply_done(&r);
     get(&s, "/metrics", 200, &r);
@@ -289,7 +295,8 @@ static void metrics_are_prometheus_text(void **state)
     for (char *line = strtok_r(r.body, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         if (strncmp(line, "# HELP ", 7) == 0) {
             (void)snprintf(family, sizeof family, "%.*s", (int)strcspn(line + 7, " "), line + 7);
-            assert_true(strncmp(family, "spawnpoint_", 11) == 0 || strncmp(family, "process_", 8) == 0);
+            assert_true(strncmp(family, "spawnpoint_", 11) == 0 ||
+                        strncmp(family, "process_", 8) == 0);
             families++;
         } else if (strncmp(line, "# TYPE ", 7) == 0) {
             assert_true(strncmp(line + 7, family, strlen(family)) == 0);

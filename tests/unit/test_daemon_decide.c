@@ -34,7 +34,8 @@ static int open_state(void **state)
     jsonc_init();
     arena_init(&arena, LIMIT_REQUEST_ARENA);
     buf_init(&reply, LIMIT_REPLY_BYTES);
-    if (source_open(&source, snapshot, 1, &err) != 0 || state_open(&st, &args, &source, &err) != 0) {
+    if (source_open(&source, snapshot, 1, &err) != 0 ||
+        state_open(&st, &args, &source, &err) != 0) {
         print_error("%s\n", err.text);
         return -1;
     }
@@ -54,12 +55,16 @@ static int close_state(void **state)
 static int call(const char *path, const char *pod, unsigned i)
 {
     char body[4096];
-    static const char names[] = "\"metal-a-0\",\"metal-a-1\",\"metal-b-0\",\"metal-b-1\",\"metal-c-0\",\"ondemand-a-0\",\"spot-a-0\"";
+    static const char names[] = "\"metal-a-0\",\"metal-a-1\",\"metal-b-0\",\"metal-b-1\",\"metal-c-"
+                                "0\",\"ondemand-a-0\",\"spot-a-0\"";
     int n = snprintf(body, sizeof body,
-                     "{\"Pod\":{\"metadata\":{\"name\":\"%s-%u\",\"namespace\":\"games\",\"uid\":\"%s-uid-%u\",\"labels\":{\"app\":"
-                     "\"arena\"}},\"spec\":{\"containers\":[{\"name\":\"s\",\"resources\":{\"requests\":{\"cpu\":\"1m\"}}}]}},"
+                     "{\"Pod\":{\"metadata\":{\"name\":\"%s-%u\",\"namespace\":\"games\",\"uid\":"
+                     "\"%s-uid-%u\",\"labels\":{\"app\":"
+                     "\"arena\"}},\"spec\":{\"containers\":[{\"name\":\"s\",\"resources\":{"
+                     "\"requests\":{\"cpu\":\"%um\"}}}]}},"
                      "\"Nodes\":null,\"NodeNames\":[%s]}",
-                     pod, i, pod, i, names);
+                     pod, i, pod, i, strcmp(pod, "short") == 0 ? i + 1 : 1,
+                     names); /* short: a class of its own each time */
     arena_reset(&arena);
     buf_clear(&reply);
     struct http_exchange x = {.method = HTTP_POST,
@@ -136,7 +141,8 @@ static void expiry_restores_the_model(void **state)
     (void)state;
     uint64_t before = 0;
     (void)expire_all();
-    for (unsigned cycle = 0; cycle < 6; cycle++) { /* the first few settle how many rows are kept free */
+    for (unsigned cycle = 0; cycle < 6;
+         cycle++) { /* the first few settle how many rows are kept free */
         for (unsigned i = 0; i < 50; i++) {
             assert_int_equal(call("/filter", "come", i), 200);
         }
@@ -157,7 +163,8 @@ static void spent_budget_answers_what_is_configured(void **state)
     atomic_store(&st.on_stale, STALE_PASSTHROUGH);
     assert_int_equal(call("/filter", "late", 1), 200);
     buf_char(&reply, '\0');
-    assert_non_null(strstr(reply.p, "\"metal-a-0\",\"metal-a-1\",\"metal-b-0\",\"metal-b-1\",\"metal-c-0\",\"ondemand-a-0\",\"spot-a-0\""));
+    assert_non_null(strstr(reply.p, "\"metal-a-0\",\"metal-a-1\",\"metal-b-0\",\"metal-b-1\","
+                                    "\"metal-c-0\",\"ondemand-a-0\",\"spot-a-0\""));
     atomic_store(&st.on_stale, STALE_REJECT);
     assert_int_equal(call("/filter", "late", 2), 200);
     buf_char(&reply, '\0');
@@ -180,12 +187,15 @@ static void memory_of_pods_is_bounded(void **state)
     for (uint32_t i = 0; i < 300000; i++) {
         char uid[32];
         int n = snprintf(uid, sizeof uid, "u%u", i);
-        uint32_t at = reserve_touch(&r, reserve_key(&r, (struct str){uid, (size_t)n}, STR("n"), STR("p")), i);
+        uint32_t at =
+            reserve_touch(&r, reserve_key(&r, (struct str){uid, (size_t)n}, STR("n"), STR("p")), i);
         assert_int_not_equal(at, RESERVE_NONE);
     }
     assert_in_range(r.n, 1000, 131072);
-    assert_int_equal(reserve_find(&r, reserve_key(&r, STR("u0"), STR("n"), STR("p"))), RESERVE_NONE);
-    assert_int_not_equal(reserve_find(&r, reserve_key(&r, STR("u299999"), STR("n"), STR("p"))), RESERVE_NONE);
+    assert_int_equal(reserve_find(&r, reserve_key(&r, STR("u0"), STR("n"), STR("p"))),
+                     RESERVE_NONE);
+    assert_int_not_equal(reserve_find(&r, reserve_key(&r, STR("u299999"), STR("n"), STR("p"))),
+                         RESERVE_NONE);
     reserve_sweep(&r, 1000000, 1000);
     assert_int_equal(r.n, 0);
     reserve_done(&r);
@@ -202,10 +212,13 @@ static void records_are_a_ring(void **state)
     for (uint64_t i = 1; i <= 20000; i++) {
         char name[32];
         int n = snprintf(name, sizeof name, "p%u", (unsigned)(i % 500));
-        struct decision_record r = {
-            .seq = i, .ns = STR("games"), .name = {name, (size_t)n}, .pod_json = {pod, (size_t)(i * 7919 % sizeof pod)}};
+        struct decision_record r = {.seq = i,
+                                    .ns = STR("games"),
+                                    .name = {name, (size_t)n},
+                                    .pod_json = {pod, (size_t)(i * 7919 % sizeof pod)}};
         decisions_add(&d, &r);
-        const struct decision_record *last = decisions_find(&d, STR("games"), (struct str){name, (size_t)n});
+        const struct decision_record *last =
+            decisions_find(&d, STR("games"), (struct str){name, (size_t)n});
         assert_non_null(last);
         assert_int_equal(last->seq, i);
         const struct decision_record *first = decisions_get(&d, d.first);

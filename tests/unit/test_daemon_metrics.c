@@ -33,7 +33,8 @@ static void docs_are_in_step(void **state)
         assert_non_null(have);
         size_t n = fread(have, 1, want.n + 4095, f);
         if (n != want.n || memcmp(have, want.p, n) != 0) {
-            fail_msg("docs/metrics.md is not what metrics.def says; run this test with SPAWNPOINT_UPDATE_DOCS=1");
+            fail_msg("docs/metrics.md is not what metrics.def says; run this test with "
+                     "SPAWNPOINT_UPDATE_DOCS=1");
         }
         free(have);
     }
@@ -55,18 +56,24 @@ static void counters_and_histograms(void **state)
     metrics_write(&b);
     buf_char(&b, '\0');
     assert_false(b.broken);
-    assert_non_null(strstr(b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"200\",le=\"0.0001\"} 0\n"));
-    assert_non_null(strstr(b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"200\",le=\"0.0002\"} 1\n"));
-    assert_non_null(strstr(b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"other\",le=\"0.2048\"} 0\n"));
-    assert_non_null(strstr(b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"other\",le=\"+Inf\"} 1\n"));
+    assert_non_null(strstr(
+        b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"200\",le=\"0.0001\"} 0\n"));
+    assert_non_null(strstr(
+        b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"200\",le=\"0.0002\"} 1\n"));
+    assert_non_null(strstr(
+        b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"other\",le=\"0.2048\"} 0\n"));
+    assert_non_null(strstr(
+        b.p, "request_duration_seconds_bucket{verb=\"filter\",code=\"other\",le=\"+Inf\"} 1\n"));
     assert_non_null(strstr(b.p, "spawnpoint_http_failures_total{cause=\"other\"} 1\n"));
     buf_done(&b);
 }
 
 static void openapi_is_json(void **state)
 {
-    static const char *const paths[] = {"/filter",  "/prioritize", "/livez",       "/readyz", "/healthz", "/metrics",
-                                        "/version", "/configz",    "/openapi.json", "/",       "/v1/decisions", "/v1/explain", "/v1/place"};
+    static const char *const paths[] = {
+        "/filter",       "/prioritize", "/livez",   "/readyz",       "/healthz",
+        "/metrics",      "/version",    "/configz", "/openapi.json", "/",
+        "/v1/decisions", "/v1/explain", "/v1/place"};
     (void)state;
     struct buf b;
     json_error_t error;
@@ -76,7 +83,8 @@ static void openapi_is_json(void **state)
     if (!root) {
         fail_msg("%s at %d", error.text, error.position);
     }
-    assert_int_equal(json_object_size(json_object_get(root, "paths")), sizeof paths / sizeof *paths);
+    assert_int_equal(json_object_size(json_object_get(root, "paths")),
+                     sizeof paths / sizeof *paths);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         assert_non_null(json_object_get(json_object_get(root, "paths"), paths[i]));
     }
