@@ -119,8 +119,7 @@ int engine_compare(const struct engine *e, const struct ranked *a, const struct 
     if (r != 0) {
         return r;
     }
-    const struct symtab *t = e->c->syms;
-    return str_cmp(sym_str(t, e->c->facts[a->node.v].name), sym_str(t, e->c->facts[b->node.v].name));
+    return str_cmp(e->c->name_text[a->node.v], e->c->name_text[b->node.v]);
 }
 
 /* A heap of the k best with the worst on top. */

@@ -62,6 +62,14 @@ struct node_change {
     node_ix node;
 };
 
+#define PORT_WORDS 8
+/* A wanted host port whose bit is not set is free on the node, whatever its address. */
+static inline uint32_t port_bit(const struct host_port *p)
+{
+    uint32_t h = ((uint32_t)p->port * 2654435761u) ^ (p->protocol.v * 40503u);
+    return (h >> 16) % (PORT_WORDS * 64);
+}
+
 /* A per-node count of pods in a set: those that a selector matches in given namespaces, or those whose class carries
  * a term. `live` leaves out pods that are being deleted. Indexed by node. */
 struct counter {
@@ -136,6 +144,8 @@ struct cluster {
     uint64_t *gen;                   /* changes with every change of the row or of its pods */
     uint64_t *static_gen;            /* changes only when the node object itself changes */
     struct node_facts *facts;
+    struct str *name_text;           /* facts.name as text: names are compared in each decision */
+    uint64_t (*port_bits)[PORT_WORDS]; /* host ports in use, by port_bit; a bit may stand for several */
     uint8_t *capacity;               /* enum capacity_type */
     int64_t *price_nano_hour;
     int64_t *drain_end_ms;           /* latest session end of pods that pin it; 0 = none; INT64_MAX = for ever */
