@@ -44,7 +44,11 @@ bool expand_text(const struct expand *x, const char *path, struct str *ret)
         return false;
     }
     scan_init(&s, (struct str){x->json.p + at, x->json.n - at});
-    return scan_peek(&s) == SCAN_STRING && scan_string(&s, x->a, ret);
+    bool ok = scan_peek(&s) == SCAN_STRING && scan_string(&s, x->a, ret);
+    if (!ok && s.error != NULL && strcmp(s.error, SCAN_NO_MEMORY) == 0) {
+        x->im->short_memory = true;
+    }
+    return ok;
 }
 
 static bool expand_true(const struct expand *x, const char *path)
@@ -404,6 +408,9 @@ static int make_replica_set(struct expand *x, struct owner_desc *ret_owner, stru
     d.meta.owners.p = owner;
     d.meta.owners.n = 1;
     d.selector.match_labels = expand_merge(x, d.selector.match_labels, ret_label, 1);
+    if (d.meta.name.p == NULL || d.meta.uid.p == NULL || x->short_memory) {
+        return err_nomem(x->err);
+    }
     *ret_owner = (struct owner_desc){STR("apps/v1"), STR("ReplicaSet"), d.meta.name, d.meta.uid, true};
     return cluster_upsert_workload(x->l->cluster, &d, x->err);
 }
@@ -514,6 +521,9 @@ int load_expand(struct loaded *l, struct err *err)
     for (size_t i = 0; i < im->controllers.n && rc == 0; i++) {
         x.c = &im->controllers.p[i];
         rc = expand_one(&x);
+        if (rc == 0 && (x.short_memory || im->short_memory)) {
+            rc = err_nomem(err);
+        }
     }
     name_map_done(&derived_names);
     mem_free(x.derived_n.p);

@@ -105,6 +105,7 @@ struct load_impl {
     uint32_t n_generated;     /* names made from generateName */
     int32_t next_port;        /* Agones dynamic ports */
     struct buf json;          /* YAML as JSON */
+    bool short_memory; /* a question could not be answered for want of memory: what was made of it is not to be used */
 };
 
 /* Where an object stands, and how faults in it count. */
@@ -142,6 +143,6 @@ void load_lint(const struct load_ctx *ctx, const struct k8s_head *head, struct s
 int load_keep_controller(struct load_ctx *ctx, enum controller_kind kind, const struct kind_path *path,
                          const struct k8s_head *head, struct str json, struct err *err) SP_MUST_CHECK;
 void load_count_owners(struct load_impl *im, const struct cluster *c);
-/* After it: live pods that name this controller (kind, namespace, name; uid when both have one). */
+/* After it: live pods that name this controller (kind, namespace, name; uid when both have one). Sets im->short_memory. */
 uint32_t load_owned(struct load_impl *im, struct str kind, struct str ns, struct str name, struct str uid);
 int load_expand(struct loaded *l, struct err *err) SP_MUST_CHECK;
