@@ -599,5 +599,56 @@ class Serve(Base):
         self.run_ok("serve", code=2)
 
 
+DATA = os.environ.get("SPAWNPOINT_TEST_DATA", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/data"))
+
+
+@unittest.skipUnless(os.path.isdir(DATA), "no real inputs in SPAWNPOINT_TEST_DATA (%s)" % DATA)
+class RealData(Base):
+    """Dumps of real clusters and recorded answers of a real API server load and schedule."""
+
+    def report(self, *paths, **want):
+        r = self.simulate(*[x for p in paths for x in ("--cluster", p)])
+        run = r["runs"][0]
+        p = run["pods"]
+        self.assertEqual(p["placed"] + p["pending"] + p["failed"], p["arrived"])
+        got = dict(p, nodes=run["nodes"]["total"])
+        self.assertEqual({k: got[k] for k in want}, want, paths)
+        return r
+
+    def test_dumps_of_other_clusters(self):
+        s = os.path.join(DATA, "snapshots")
+        self.report(os.path.join(s, "troubleshoot-k3s-bundle"), nodes=1, bound=6, arrived=0)
+        self.report(os.path.join(s, "troubleshoot-nodes-7.json"), nodes=7)
+        self.report(os.path.join(s, "cloudability-podlist.json"), nodes=0, bound=6)
+        r = self.report(os.path.join(s, "openshift-insights"), nodes=2)
+        self.assertTrue(any("not in the input" in x["what"] for x in r["notModelled"]))
+        self.report(os.path.join(s, "open-simulator/cluster/demo_1"), nodes=4)
+        self.report(os.path.join(s, "open-simulator/cluster/gpushare"), nodes=2)
+        self.report(os.path.join(s, "fgd-quickstart/test-cluster"), nodes=2, arrived=3)
+        demo = os.path.join(s, "open-simulator/cluster/demo_1")
+        for app in ("simple", "complicate", "more_pods"):
+            r = self.simulate("--cluster", demo, "--workload", os.path.join(s, "open-simulator/application", app))
+            self.assertGreater(r["runs"][0]["pods"]["arrived"], 3, app)
+
+    def test_lists_of_a_real_api_server(self):
+        paths = []
+        for name in ("nodes.list", "nodes.list-rv0", "pods-with-conditions.list", "pods.list-field-selector"):
+            with open(os.path.join(DATA, "captures/apiserver", name + ".response"), "rb") as f:
+                body = re.split(rb"\r?\n\r?\n", f.read(), maxsplit=1)[1]
+            paths.append(self.file(name + ".json", body.decode()))
+        self.report(paths[0], nodes=51)
+        self.report(paths[1], nodes=1)
+        r = self.report(paths[0], paths[2], nodes=51)
+        self.assertGreater(r["runs"][0]["pods"]["bound"], 5)
+        self.report(paths[0], paths[3], nodes=51)
+
+    def test_the_gpu_study_cluster(self):
+        nodes = os.path.join(DATA, "openb/node_yaml/openb_node_list_gpu_node.yaml")
+        self.report(nodes, nodes=1213)
+        pods = "openb:" + os.path.join(DATA, "openb/csv/openb_pod_list_default.csv")
+        r = self.report(nodes, pods, nodes=1213, arrived=8152)
+        self.assertGreater(r["runs"][0]["pods"]["placed"], 7000)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
