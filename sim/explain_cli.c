@@ -256,8 +256,8 @@ static int run_offline(struct explain_job *job)
 {
     struct err err = ERR_NONE;
     struct policy_choice choice;
-    int rc = world_choose(job->args.policies.n > 0 ? job->args.policies.p[0] : "spawnpoint",
-                          &choice, &err);
+    int rc = sim_world_choose(job->args.policies.n > 0 ? job->args.policies.p[0] : "spawnpoint",
+                              &choice, &err);
     if (rc != 0) {
         return fail(&err, rc == -EINVAL ? SIM_USAGE : SIM_ERROR);
     }

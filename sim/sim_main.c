@@ -47,7 +47,7 @@ static int prepare(struct job *job)
     }
     for (size_t i = 0; i < names.n; i++) {
         struct policy_choice choice;
-        int rc = world_choose(names.p[i], &choice, &err);
+        int rc = sim_world_choose(names.p[i], &choice, &err);
         if (rc != 0) {
             return fail(job, &err, rc == -EINVAL ? SIM_USAGE : SIM_ERROR);
         }

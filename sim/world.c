@@ -85,7 +85,7 @@ static int check_kind(const char *path, struct err *err)
     return rc;
 }
 
-int world_choose(const char *word, struct policy_choice *ret, struct err *err)
+int sim_world_choose(const char *word, struct policy_choice *ret, struct err *err)
 {
     const struct preset *preset = preset_find(str_c(word));
     if (preset != NULL) {
