@@ -192,8 +192,8 @@ static void wind_down(struct daemon_root *d, int64_t delay_ms)
 
 static void stop(struct daemon_root *d)
 {
+    http_server_stop(d->admin); /* first: /metrics asks the other one */
     http_server_stop(d->extender);
-    http_server_stop(d->admin);
     lab_done(&d->lab);
     state_close(&d->state);
     source_done(&d->source);
@@ -210,15 +210,15 @@ static int fail(const struct err *err)
 static int serve(struct daemon_root *d)
 {
     struct err err = ERR_NONE;
+    LOG_INFO("Loaded the cluster", KV_I("nodes", d->state.main.c->n_nodes),
+             KV_I("pods", d->state.main.c->n_pods_live),
+             KV_C("decide", live_decide_name(d->state.live->decide)));
     int rc = start_servers(d, &err);
     if (rc != 0) {
         return fail(&err);
     }
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
-    LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes),
-             KV_I("pods", d->state.main.c->n_pods_live),
-             KV_C("decide", live_decide_name(d->state.live->decide)));
     char ready[400];
     (void)snprintf(ready, sizeof ready, "ready extender=%s admin=%s",
                    http_server_address(d->extender), http_server_address(d->admin));

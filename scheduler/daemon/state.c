@@ -71,8 +71,18 @@ bool state_lock(struct state *st, int64_t deadline_ns)
     if (deadline_ns == 0) {
         return pthread_mutex_lock(&st->lock) == 0;
     }
+    if (pthread_mutex_trylock(&st->lock) == 0) {
+        return true;
+    }
+#if defined(__SANITIZE_THREAD__)
+    /* The thread sanitizer does not know pthread_mutex_clocklock and would take every access for a race. */
+    deadline_ns += (clock_wall_ms() - clock_mono_ms()) * 1000000;
+    struct timespec t = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    return pthread_mutex_timedlock(&st->lock, &t) == 0;
+#else
     struct timespec t = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
     return pthread_mutex_clocklock(&st->lock, CLOCK_MONOTONIC, &t) == 0;
+#endif
 }
 
 void state_unlock(struct state *st)

@@ -175,6 +175,9 @@ int net_stop(struct net_server *s)
         (void)kill(s->pid, SIGKILL);
         (void)net_wait(s, READ_MS);
     }
+    if (code != 0) {
+        (void)fprintf(stderr, "the server ended with %d; it said:\n%s\n", code, s->log);
+    }
     return code;
 }
 
