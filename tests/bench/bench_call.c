@@ -3,6 +3,7 @@
  *     bench_call               the route's handler by itself, then the shipped program over a socket
  *     bench_call MODE N        N measured calls, for instruction counts: filter, whole (the handler), and cjson: the same
  *                              requests as `filter`, decoded by cJSON and nothing else
+ *     bench_call heap N        N calls as `filter`; prints the heap allocations of our own code and those of the libraries
  *
  * BENCH_NODES, BENCH_PODS, BENCH_CANDIDATES: the size (5,000, 50,000, 500). SPAWNPOINT_PROGRAM: the program.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -359,9 +360,9 @@ static void count_mode(struct world *w, const char *mode, long n)
 {
     struct buf body;
     uint32_t candidates = (uint32_t)bench_env("BENCH_CANDIDATES", 500);
-    bool cjson = strcmp(mode, "cjson") == 0, whole = strcmp(mode, "whole") == 0;
-    if (!cjson && !whole && strcmp(mode, "filter") != 0) {
-        bench_die(mode, "no such mode: filter, whole, cjson");
+    bool cjson = strcmp(mode, "cjson") == 0, whole = strcmp(mode, "whole") == 0, heap = strcmp(mode, "heap") == 0;
+    if (!cjson && !whole && !heap && strcmp(mode, "filter") != 0) {
+        bench_die(mode, "no such mode: filter, whole, cjson, heap");
     }
     buf_init(&body, LIMIT_BODY_BYTES);
     if (cjson) {
@@ -378,6 +379,10 @@ static void count_mode(struct world *w, const char *mode, long n)
         } else {
             call_handler(w, &body, &handler_small);
         }
+    }
+    if (heap) {
+        const struct series_set *s = &handler_small;
+        printf("%llu %llu\n", (unsigned long long)s->own, (unsigned long long)(s->all - s->own));
     }
     buf_done(&body);
 }
