@@ -14,6 +14,8 @@
 /* Weight of a required affinity of a pod that stands already, towards the one that comes (kube-scheduler's default). */
 #define HARD_AFFINITY_WEIGHT 1
 #define WEIGHT_FULL          100
+/* What Agones asks by itself for every packed server, "near other game servers, by host name", is packing's task. */
+#define AGONES_PACKED_WEIGHT 4
 
 struct wish_term { /* adds weight x (pods in the node's domain) */
     struct group *group;
@@ -192,6 +194,22 @@ static int add_other(struct policy_ctx *ctx, struct wish_class *k, const struct 
     return r;
 }
 
+/* Agones gives every server of a packed fleet the same preferred affinity; it is no wish of the operator's. */
+static bool is_agones_packed(const struct policy_ctx *ctx, const struct pod_term *t)
+{
+    const struct symtab *syms = ctx->c->syms;
+    const struct selector *s = &t->selector;
+    return t->weight == WEIGHT_FULL && s->n == 1 && s->p[0].n_vals == 1 &&
+           str_is(sym_str(syms, s->p[0].key), "agones.dev/role") &&
+           str_is(sym_str(syms, s->p[0].vals[0]), "gameserver") &&
+           str_is(sym_str(syms, ctx->c->topo[t->topo.v].key), "kubernetes.io/hostname");
+}
+
+static int32_t affinity_weight(const struct policy_ctx *ctx, const struct pod_term *t)
+{
+    return is_agones_packed(ctx, t) ? AGONES_PACKED_WEIGHT : t->weight;
+}
+
 /* Terms of pods that stand already and mean this pod; sign: -1 for anti-affinity. */
 static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *terms,
                       uint32_t n, int32_t sign, int32_t fixed_weight, struct err *err)
@@ -207,7 +225,9 @@ static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct
             !selector_matches(&t->selector, cluster_labels(c, ctx->cls->labels), c->syms)) {
             continue;
         }
-        int32_t weight = fixed_weight ? fixed_weight : t->weight;
+        int32_t weight = fixed_weight ? fixed_weight
+                         : sign > 0   ? affinity_weight(ctx, t)
+                                      : t->weight;
         int r = add_other(ctx, k, t, sign * weight, own_labels ? t : NULL, err);
         if (r < 0) {
             return r;
@@ -289,8 +309,9 @@ static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void 
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < cls->n_affinity_preferred; i++) {
         const struct pod_term *t = &cls->affinity_preferred[i];
-        k->own_weight += t->weight;
-        r = add_term(ctx, k, t->counter, t->topo, t->weight, NULL, err);
+        int32_t weight = affinity_weight(ctx, t);
+        k->own_weight += weight;
+        r = add_term(ctx, k, t->counter, t->topo, weight, NULL, err);
     }
     for (uint32_t i = 0; r == 0 && i < cls->n_anti_preferred; i++) {
         const struct pod_term *t = &cls->anti_preferred[i];
@@ -438,7 +459,8 @@ static void wishes_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint
                         int64_t *cost)
 {
     struct wish_state *st = ctx->state;
-    double per_weight = (double)ctx->settings->rates.soft_wish / WEIGHT_FULL;
+    double per_weight =
+        session_factor(ctx, 1) * (double)ctx->settings->rates.soft_wish / WEIGHT_FULL;
     if (!st->based && n <= ctx->n_nodes) {
         make_base(st, nodes, n);
     }
