@@ -62,7 +62,7 @@ struct node_change {
     node_ix node;
 };
 
-#define PORT_WORDS 8
+#define PORT_WORDS 16
 /* A wanted host port whose bit is not set is free on the node, whatever its address. */
 static inline uint32_t port_bit(const struct host_port *p)
 {
@@ -248,16 +248,25 @@ struct pvc_row;
 struct storage_class_row;
 const struct pvc_row *cluster_find_pvc(const struct cluster *c, sym ns, sym name);
 const struct pv_row *cluster_find_pv(const struct cluster *c, sym name);
+uint32_t cluster_n_pvs(const struct cluster *c);
+const struct pv_row *cluster_pv(const struct cluster *c, uint32_t i); /* in the order of the input */
+uint32_t cluster_n_storage_classes(const struct cluster *c);
+const struct storage_class_row *cluster_default_storage_class(const struct cluster *c); /* NULL: none is marked */
 const struct storage_class_row *cluster_find_storage_class(const struct cluster *c, sym name);
 
+enum access_mode { ACCESS_RWO = 1, ACCESS_ROX = 2, ACCESS_RWX = 4, ACCESS_RWOP = 8 };
 struct pvc_row {
     sym ns, name, storage_class, volume_name, selected_node;
     bool bound, bind_completed, lost, deleting, read_write_once_pod;
+    bool block;              /* volumeMode Block */
+    uint8_t access_modes;    /* bits of enum access_mode */
+    struct selector selector; /* of volumes; none given: any */
     struct quantity request;
 };
 struct pv_row {
     sym name, storage_class, claim_ns, claim_name;
-    bool available, has_node_affinity;
+    bool available, has_node_affinity, block;
+    uint8_t access_modes;
     const struct node_term *terms; /* OR */
     uint32_t n_terms;
     labelset_ix labels;
