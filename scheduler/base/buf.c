@@ -50,7 +50,7 @@ static char *room(struct buf *b, size_t n)
             cap = cap > b->max / 2 ? b->max : cap * 2;
         }
         if (grow_to(b, cap > b->max ? b->max : cap) != 0) {
-            b->broken = true;
+            b->broken = b->starved = true;
             return NULL;
         }
     }
@@ -60,7 +60,7 @@ static char *room(struct buf *b, size_t n)
 void buf_clear(struct buf *b)
 {
     b->n = 0;
-    b->broken = false;
+    b->broken = b->starved = false;
 }
 
 void buf_done(struct buf *b)

@@ -75,6 +75,7 @@ static void put_record(struct buf *out, const struct decision_record *r)
     buf_char(&pod, '/');
     buf_str(&pod, r->name);
     buf_json_str(out, buf_view(&pod));
+    out->broken = out->broken || pod.broken;
     buf_done(&pod);
     put_name(out, "chosen", r->chosen);
     buf_lit(out, ",\"total\":");

@@ -274,6 +274,22 @@ static enum MHD_Result refuse(struct http_server *s, struct request *r, int stat
     return answer(s, r, close_it);
 }
 
+/* There is no memory for a request of ours; the library's own pool may still do. */
+static enum MHD_Result answer_without_request(struct MHD_Connection *c)
+{
+    static const char body[] = "{\"error\":\"out of memory, try again\"}";
+    struct MHD_Response *m = MHD_create_response_from_buffer(
+        sizeof body - 1, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+    if (!m) {
+        return MHD_NO;
+    }
+    bool ok = MHD_add_response_header(m, "Content-Type", "application/json") == MHD_YES &&
+              MHD_add_response_header(m, "Connection", "close") == MHD_YES;
+    enum MHD_Result rc = ok ? MHD_queue_response(c, 503, m) : MHD_NO;
+    MHD_destroy_response(m);
+    return rc;
+}
+
 /* ---- the head ---- */
 
 struct head_count {
@@ -363,7 +379,7 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, co
     struct request *r = request_take(s);
     if (!r) {
         failed(s, "no_memory");
-        return MHD_NO;
+        return answer_without_request(c);
     }
     *con_cls = r;
     r->connection = c;

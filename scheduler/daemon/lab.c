@@ -116,6 +116,9 @@ static int add(struct lab *l, const struct wanted *w, struct arena *arena, uint3
         k8s_decode_pod(w->pod_json, arena, &pod, &ignored) != 0 ||
         cluster_compile_pod(l->m.c, &pod, arena, &req, &ignored) != 0 ||
         cluster_assume(l->m.c, &req, node, &p.row, &ignored) != 0) {
+        if (ignored.code == -ENOMEM) {
+            return err_nomem(err);
+        }
         (*missing)++;
         return 0;
     }

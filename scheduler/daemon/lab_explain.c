@@ -152,6 +152,9 @@ static int settle(struct explanation *x, const struct copy *c, uint32_t missing,
         x->best = best;
         x->n_best = x->chosen.n > 0 ? 1 : 0;
         x->runner_up = arena_str(&x->arena, c->r.runner_up);
+        if (!x->runner_up.p) {
+            return err_nomem(err);
+        }
         x->runner_total = c->r.runner_total;
         x->behind_by = (double)(c->r.runner_total - c->r.total) / 1e9;
         if (c->r.result == RESULT_UNKNOWN_NODE) {

@@ -83,6 +83,9 @@ static int read_body(struct str body, struct place *p, struct err *err)
     }
     while (ok && scan_member(&s, &first, &key, &escaped)) {
         ok = read_member(&s, p, key);
+        if (!ok && s.error && strcmp(s.error, SCAN_NO_MEMORY) == 0) {
+            return err_nomem(err);
+        }
         if (!ok) {
             int rc = scan_error(&s, "body", err);
             return rc == 0 ? err_set(err, -EINVAL, "bad value")
@@ -157,7 +160,7 @@ static struct str full_name(struct place *p, const struct pod_desc *d, uint32_t 
     } else {
         buf_printf(&b, STR_FMT "%u", STR_ARG(d->meta.generate_name), i);
     }
-    struct str ret = arena_str(p->arena, buf_view(&b));
+    struct str ret = b.broken ? STR_NONE : arena_str(p->arena, buf_view(&b));
     buf_done(&b);
     return ret;
 }

@@ -443,7 +443,7 @@ int load_path(struct loaded *l, const char *path, bool workload, struct err *err
 int load_bytes(struct loaded *l, const char *name, struct str bytes, bool workload, struct err *err)
 {
     struct source s;
-    source_open_memory(&s, name, bytes, l->no_digest);
+    source_open_memory(&s, strcmp(name, "-") == 0 ? "standard input" : name, bytes, l->no_digest);
     int rc = load_source(l, &s, false, workload, false, err);
     if (rc == 0) {
         rc = add_input(l, name, &s.sha, err);
@@ -513,9 +513,8 @@ int load_finish(struct loaded *l, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    if (im->notes_lost > 0) {
-        load_warn(l, "short memory: %llu objects that are not modelled could not be listed",
-                  (unsigned long long)im->notes_lost);
+    if (im->notes_lost > 0) { /* what is left out must be told */
+        return err_nomem(err);
     }
     if (im->warnings_lost > 0) {
         struct load_warning w;

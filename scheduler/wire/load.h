@@ -44,4 +44,4 @@ int load_bytes(struct loaded *l, const char *name, struct str bytes, bool worklo
 /* After the last path: expands controllers into the pods that they lack (CONTROLLER-0, -1, …), resolves what needs the
  * whole input, fills `waiting`, and counts pods on nodes that are not there. */
 int load_finish(struct loaded *l, struct err *err) SP_MUST_CHECK;
-void loaded_note(struct loaded *l, const char *what, uint64_t count); /* adds to not_modelled; short memory is counted in a warning */
+void loaded_note(struct loaded *l, const char *what, uint64_t count); /* adds to not_modelled; when memory is short load_finish fails */
