@@ -82,7 +82,7 @@ static void explain_one(const char *pod, const char *preset, struct torture_resu
     struct policy_choice choice;
     buf_init(&k.json, 1u << 20);
     buf_init(&k.text, 1u << 20);
-    assert_int_equal(world_choose(preset, &choice, &err), 0);
+    assert_int_equal(sim_world_choose(preset, &choice, &err), 0);
     assert_int_equal(sim_world_open(&source, &choice, &k.w, &err), 0);
     *ret = torture(pod, explain_scenario, &k, 41);
     assert_int_equal(ret->odd, 0);

@@ -33,7 +33,7 @@ static int choose(const struct sim_case *k, struct policy_choice *choices, struc
                   struct err *err)
 {
     for (size_t i = 0; i < k->n_policies; i++) {
-        int rc = world_choose(k->policies[i], &choices[i], err);
+        int rc = sim_world_choose(k->policies[i], &choices[i], err);
         if (rc != 0) {
             return rc;
         }
