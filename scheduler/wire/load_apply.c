@@ -163,6 +163,9 @@ int load_apply_pod(struct load_ctx *ctx, struct pod_desc *pod, struct str json, 
     if (pod->n_resource_claims > 0) {
         loaded_note(ctx->l, NOTE_DRA, 1);
     }
+    for (uint32_t i = 0; i < pod->volumes.n; i++) {
+        loaded_note(ctx->l, NOTE_INLINE_DISK, pod->volumes.p[i].inline_kind.n > 0);
+    }
     int rc = cluster_upsert_pod(ctx->l->cluster, pod, &ix, err);
     if (rc != 0) {
         return object_fault(ctx, err);

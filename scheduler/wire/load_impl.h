@@ -14,6 +14,8 @@
 #define NOTE_CRONJOB "CronJob schedules are not replayed: one run is placed"
 #define NOTE_SDK_SIDECAR "Agones SDK sidecar of a made game server: its requests are not added"
 #define NOTE_UNREADABLE "object that cannot be read (see warnings)"
+#define NOTE_NO_CLASSES "storage class that is not in the input: its volumes are taken as made where the pod goes"
+#define NOTE_INLINE_DISK "in-line disk of a pod: sharing of one disk is not checked"
 #define NOTE_DRA "pod with resource claims (DRA)"
 
 /* ---- text to number: names that are counted or looked up ---- */
@@ -102,6 +104,7 @@ struct load_impl {
     VEC(uint32_t) owner_of;   /* by pod row: number in `owners` of the one with the uid, + 1 */
     struct name_map notes, openb_names;
     uint64_t warnings_lost, notes_lost;
+    bool class_made;          /* the input has no storage classes: made for the claims of StatefulSets */
     uint32_t n_generated;     /* names made from generateName */
     int32_t next_port;        /* Agones dynamic ports */
     struct buf json;          /* YAML as JSON */
