@@ -53,26 +53,26 @@ void scan_place(const char *begin, const char *at, uint32_t *ret_line, uint32_t 
     *ret_column = (uint32_t)(at - line_start) + 1;
 }
 
-uint32_t scan_newlines(const char *p, size_t n)
+uint32_t scan_count(const char *p, size_t n, char byte)
 {
-    uint32_t lines = 0;
+    uint32_t found = 0;
     size_t i = 0;
 #ifdef SCAN_SSE2
-    const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
+    const __m128i wanted = _mm_set1_epi8(byte), zero = _mm_setzero_si128();
     while (n - i >= 16) { /* at most 255 blocks before a byte's count overflows */
         __m128i counts = zero;
         for (int block = 0; block < 255 && n - i >= 16; block++, i += 16) {
             __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-            counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(x, newline));
+            counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(x, wanted));
         }
         __m128i sums = _mm_sad_epu8(counts, zero);
-        lines += (uint32_t)_mm_cvtsi128_si32(sums) + (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+        found += (uint32_t)_mm_cvtsi128_si32(sums) + (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
     }
 #endif
     for (; i < n; i++) {
-        lines += p[i] == '\n';
+        found += p[i] == byte;
     }
-    return lines;
+    return found;
 }
 
 int scan_error(const struct scan *s, const char *file, struct err *err)
@@ -732,6 +732,32 @@ bool scan_string(struct scan *s, struct arena *a, struct str *ret)
     }
     s->p = close + 1;
     return true;
+}
+
+uint32_t scan_plain_strings(struct scan *s, bool *first, struct str *ret, uint32_t max)
+{
+    const char *end = s->end;
+    uint32_t n = 0;
+    while (n < max && s->error == NULL) {
+        const char *p = skip_ws(s->p, end);
+        if (!*first) {
+            if (p >= end || *p != ',') {
+                break;
+            }
+            p = skip_ws(p + 1, end);
+        }
+        if (p >= end || *p != '"') {
+            break;
+        }
+        const char *close = plain_run(p + 1, end);
+        if (close >= end || *close != '"') {
+            break;
+        }
+        ret[n++] = (struct str){p + 1, (size_t)(close - p - 1)};
+        *first = false;
+        s->p = close + 1;
+    }
+    return n;
 }
 
 bool scan_number_raw(struct scan *s, struct str *ret)
