@@ -15,6 +15,8 @@
 #include "daemon/daemon_main.h"
 #include "sim/sim_main.h"
 #include "spawnpoint_version.h"
+#include "wire/jdoc.h"
+#include "wire/jsonc.h"
 
 #define EXIT_USAGE 2
 
@@ -131,6 +133,8 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     default_signals();
+    jsonc_init();
+    jdoc_init();
     int code = run(argc, argv);
     errno = 0;
     bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;

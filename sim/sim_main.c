@@ -95,6 +95,9 @@ static int print(const struct job *job, struct err *err)
         report_write_csv(r, &out);
         break;
     }
+    if (out.starved) {
+        return err_nomem(err);
+    }
     if (out.broken) {
         return err_set(err, -E2BIG, "the report is larger than %u bytes, or memory is short",
                        LIMIT_REPORT_BYTES);

@@ -5,6 +5,14 @@
 
 #include <errno.h>
 
+#include "base/mem.h"
+
+bool http_client_init(void)
+{
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, mem_free, mem_realloc, mem_strdup,
+                                mem_calloc) == CURLE_OK;
+}
+
 static size_t take(char *p, size_t size, size_t n, void *arg)
 {
     struct buf *body = arg;
@@ -37,6 +45,9 @@ static int curl_failure(CURLcode code, const struct http_ask *ask, const struct 
         break;
     default:
         break;
+    }
+    if (number == -E2BIG && body->starved) {
+        return err_nomem(err);
     }
     if (number == -E2BIG) {
         return err_set(err, number, "%.200s: the answer is longer than %zu bytes", ask->url,

@@ -8,6 +8,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* Sends libcurl's allocations through base/mem.h. Once, before threads; harmless when repeated. false: libcurl cannot start. */
+bool http_client_init(void);
+
 struct http_ask {
     const char *method; /* "GET", "POST" */
     const char *url;

@@ -17,6 +17,7 @@
 #include "daemon/routes_extender.h"
 #include "support/net_client.h"
 #include "support/torture.h"
+#include "wire/http_client.h"
 #include "wire/jsonc.h"
 
 #define CONFIG "tests/torture/config/config.yaml"
@@ -338,6 +339,9 @@ static bool reload_scenario(void *ctx)
     struct live *old = state_live(&st), *fresh = NULL;
     struct err err = ERR_NONE;
     (void)ctx;
+    (void)state_lock(&st, 0); /* closed when it could not take over the settings of an earlier run */
+    check(state_need_whole(&st, &err) == 0);
+    state_unlock(&st);
     uint64_t before = cluster_hash(st.main.c), generation = old->generation;
     torture_begin();
     int rc = live_read(&args, generation + 1, &fresh, &err);
@@ -453,12 +457,53 @@ static void over_a_socket(void **state)
     assert_int_equal(cluster_verify(st.main.c, &err), 0);
 }
 
+/* ---- the client ---- */
+
+struct client_case {
+    char url[200];
+};
+
+/* Both ends are in this process; the server's failures come as 503, the client's as an error. */
+static bool client_scenario(void *ctx)
+{
+    const struct client_case *k = ctx;
+    struct err err = ERR_NONE;
+    int status = 0;
+    struct buf reply CLEANUP_BUF;
+    struct http_ask ask = {.method = "GET", .url = k->url, .timeout_ms = 10000};
+    buf_init(&reply, 1u << 20);
+    torture_begin();
+    int rc = http_client_call(&ask, &reply, &status, &err);
+    torture_end();
+    check(rc != 0 || status == 200 || (status == 503 && torture_hit()));
+    return torture_ok(rc, &err) && status == 200;
+}
+
+static void client(void **state)
+{
+    struct client_case k;
+    struct http_server *s = NULL;
+    struct http_opts o;
+    struct err err = ERR_NONE;
+    (void)state;
+    assert_true(http_client_init());
+    http_opts_default(&o);
+    o.listen = "127.0.0.1:0";
+    o.events =
+        (struct http_events){&routes, routes_admin_route, routes_admin_handle, on_done, on_failed};
+    assert_int_equal(http_server_start(&s, &o, &err), 0);
+    (void)snprintf(k.url, sizeof k.url, "http://%s/configz", http_server_address(s));
+    struct torture_result r = torture("client", client_scenario, &k, 66);
+    assert_true(r.allocations > 50); /* the library's own are among them */
+    http_server_stop(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extender_port), cmocka_unit_test(explain), cmocka_unit_test(place),
         cmocka_unit_test(admin_port),    cmocka_unit_test(reload),  cmocka_unit_test(opening),
-        cmocka_unit_test(over_a_socket),
+        cmocka_unit_test(over_a_socket), cmocka_unit_test(client),
     };
     return cmocka_run_group_tests_name("torture serve", tests, open_daemon, close_daemon);
 }
