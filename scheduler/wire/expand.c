@@ -437,9 +437,47 @@ static int make_plain(struct expand *x, int64_t count)
     return rc;
 }
 
+/* A number of pods that is there must be one: 0 when it is (or absent), 1 when it is not and that was said, or negative. */
+static int check_count(struct expand *x, const char *path)
+{
+    size_t at;
+    struct scan s;
+    int64_t n = 0;
+    if (!k8s_find_field(x->json, path, &at)) {
+        return 0;
+    }
+    scan_init(&s, (struct str){x->json.p + at, x->json.n - at});
+    enum scan_type type = scan_peek(&s);
+    if (type == SCAN_NULL || (type == SCAN_NUMBER && scan_i64(&s, &n) && n >= 0)) {
+        return 0;
+    }
+    int rc = expand_fault(x, path, n < 0 ? "a negative number of pods: write 0 or more" : "a whole number was expected");
+    return rc != 0 ? rc : 1;
+}
+
+static int check_counts(struct expand *x)
+{
+    static const char *const paths[] = {"spec.replicas", "spec.parallelism", "spec.completions",
+                                        "spec.jobTemplate.spec.parallelism", "spec.jobTemplate.spec.completions"};
+    char path[192] = "";
+    int rc = 0;
+    if (x->c->kind == CTL_CUSTOM) {
+        snprintf(path, sizeof path, "%.*s", STR_ARG(x->c->path->replicas_path));
+        return path[0] != '\0' ? check_count(x, path) : 0;
+    }
+    for (size_t i = 0; i < SP_COUNTOF(paths) && rc == 0; i++) {
+        rc = check_count(x, paths[i]);
+    }
+    return rc;
+}
+
 static int make_pods(struct expand *x)
 {
     const struct controller *c = x->c;
+    int faulty = check_counts(x);
+    if (faulty != 0) {
+        return faulty < 0 ? faulty : 0;
+    }
     if (c->kind == CTL_DAEMON_SET) {
         return expand_daemon_set(x);
     }
