@@ -459,7 +459,8 @@ void explain_write_text(const struct explanation *x, struct buf *out, uint32_t w
     write_what_ifs(&w, x);
     write_inputs(&w, x);
     for (uint32_t i = 0; i < x->n_not_modelled; i++) {
-        buf_printf(out, "%sNot modelled: " STR_FMT " (%llu)\n", i ? "" : "\n", STR_ARG(x->not_modelled[i].what),
-                   (unsigned long long)x->not_modelled[i].count);
+        buf_lit(out, i ? "Not modelled: " : "\nNot modelled: ");
+        put_safe(out, x->not_modelled[i].what);
+        buf_printf(out, " (%llu)\n", (unsigned long long)x->not_modelled[i].count);
     }
 }

@@ -96,6 +96,7 @@ struct owner_entry {
 
 struct load_impl {
     struct arena arena;       /* of the object being read */
+    struct dec_keys seen;     /* in the objects that are open */
     struct arena keys;        /* for as long as the load */
     VEC(struct controller) controllers;
     struct name_map by_key;   /* "kind\0ns\0name" to controllers */
