@@ -179,6 +179,9 @@ struct cluster {
     uint64_t log_cap;
     uint64_t next_gen;               /* the last generation that was given */
     uint32_t n_bad_annotations;      /* malformed values met; once for a class, session-ends once for a pod */
+    const char *bad_annotation;      /* the first of them: its name behind spawnpoint.dev/, the form; NULL: none */
+    const char *bad_annotation_form;
+    sym bad_annotation_value;
     uint64_t epoch;                  /* changes when everything cached must go: settings, namespaces, topology keys */
 };
 

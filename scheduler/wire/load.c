@@ -503,12 +503,33 @@ static int fill_waiting(struct loaded *l, struct err *err)
     return rc == 0 ? 0 : err_nomem(err);
 }
 
+/* Values of ours that cannot be read count as not said: told here, because nothing else would show it. */
+static void warn_annotations(struct loaded *l)
+{
+    const struct cluster *c = l->cluster;
+    struct str value = sym_str(c->syms, c->bad_annotation_value);
+    if (c->n_bad_annotations == 0) {
+        return;
+    }
+    loaded_note(l, "annotation value that cannot be read (see warnings)", c->n_bad_annotations);
+    if (c->bad_annotation == NULL) {
+        load_warn(l, "spawnpoint.dev/session-ends: a value counts as not given: it must be an RFC 3339 time");
+    } else {
+        load_warn(l, "spawnpoint.dev/%s: \"%.*s\" counts as not given: it must be %s",
+                  c->bad_annotation, (int)(value.n < 100 ? value.n : 100), value.p ? value.p : "",
+                  c->bad_annotation_form);
+    }
+}
+
 int load_finish(struct loaded *l, struct err *err)
 {
     struct load_impl *im = l->impl;
     int rc = load_expand(l, err);
     if (rc == 0) {
         rc = fill_waiting(l, err);
+    }
+    if (rc == 0) {
+        warn_annotations(l);
     }
     if (rc != 0) {
         return rc;

@@ -386,7 +386,7 @@ pools:
 
         fleet = {"apiVersion": "agones.dev/v1", "kind": "Fleet", "metadata": {"name": "f", "namespace": "games"},
                  "spec": {"replicas": 12, "template": {"spec": {"ports": [{"name": "d", "containerPort": 7654}], "template": template("f")}}}}
-        nodes = [node("%s%d" % (z, i), zone="z" + z, cpu="32", mem="128Gi") for z in "abc" for i in range(2)]
+        nodes = [node("%s%d" % (z, i), zone="z" + z, cpu="16", mem="64Gi") for z in "abc" for i in range(2)]
         kinds = [fleet] + [{"apiVersion": "apps/v1", "kind": k, "metadata": {"name": "w", "namespace": "games"},
                             "spec": {"replicas": 12, "selector": {"matchLabels": {"app": "w"}}, "template": template("w")}}
                            for k in ("StatefulSet", "Deployment")]
@@ -661,6 +661,10 @@ class BadInput(Base):
                     "template": {"spec": {"template": tmpl}} if kind == "Fleet" else tmpl}}
                 e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), d), code=1).stderr
                 self.assertRegex(e, r"cluster\.json:1:\d+: .*spec\.replicas: ", (kind, n))
+        for ports in ([{"portPolicy": "Magic", "containerPort": 1}], [{"portPolicy": "Static", "hostPort": 99999}], [7]):
+            d["spec"] = {"replicas": 1, "template": {"spec": {"ports": ports, "template": tmpl}}}
+            e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), d), code=1).stderr
+            self.assertRegex(e, r"cluster\.json:1:\d+: .*spec\.ports")
         d["kind"], d["apiVersion"], d["spec"] = "Deployment", "apps/v1", {"replicas": 2}
         e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), d), code=1).stderr
         self.assertIn("spec.template: missing", e)
