@@ -3,8 +3,9 @@
  * A scenario prepares, calls torture_begin, does what is to be tried, calls torture_end, judges what is left and cleans up.
  * It is run once to count the allocations between the two (through base/mem.h; libraries count where mem.h is their hook),
  * then again for each n with the n-th failing, and for some n with everything from the n-th on failing.
- * SPAWNPOINT_TORTURE: "sample" (the default) a few numbers of each scenario, evenly spread and seeded; "full" each number, above
- * TORTURE_ALL_MAX that many evenly spread and seeded ones; "all" each number whatever it costs; a number: that one alone. SPAWNPOINT_TORTURE_TRACE names each run.
+ * SPAWNPOINT_TORTURE: "sample" (the default) a few numbers of each scenario, evenly spread and seeded; "full" each number,
+ * above TORTURE_ALL_MAX that many evenly spread and seeded ones; "all" each number whatever it costs; a number: that one
+ * alone. SPAWNPOINT_TORTURE_TRACE names each run.
  * SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
