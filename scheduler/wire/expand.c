@@ -541,6 +541,20 @@ static int expand_one(struct expand *x)
     return rc == 1 ? make_pods(x) : rc;
 }
 
+/* The two classes that every cluster has; manifests name them without bringing them. */
+static int built_in_priorities(struct cluster *c, struct err *err)
+{
+    const struct priority_class_desc classes[] = {
+        {.meta.name = STR("system-cluster-critical"), .value = 2000000000},
+        {.meta.name = STR("system-node-critical"), .value = 2000001000},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < SP_COUNTOF(classes) && rc == 0; i++) {
+        rc = cluster_upsert_priority_class(c, &classes[i], err);
+    }
+    return rc;
+}
+
 int load_expand(struct loaded *l, struct err *err)
 {
     struct load_impl *im = l->impl;
@@ -553,9 +567,7 @@ int load_expand(struct loaded *l, struct err *err)
     int rc = index_controllers(&x);
     rc = rc == 0 && im->controllers.n > 0 ? derive_from_pods(&x) : rc;
     rc = rc == 0 ? derive_from_game_servers(&x) : rc;
-    if (rc != 0) {
-        rc = err_nomem(err);
-    }
+    rc = rc != 0 ? err_nomem(err) : built_in_priorities(l->cluster, err);
     for (size_t i = 0; i < im->controllers.n && rc == 0; i++) {
         x.c = &im->controllers.p[i];
         rc = expand_one(&x);

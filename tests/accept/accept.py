@@ -442,6 +442,20 @@ pools:
         self.assertIn("must be a whole number", p.stderr)
         self.assertIn(2, [x["count"] for x in json.loads(p.stdout)["notModelled"] if "annotation" in x["what"]])
 
+    def test_agones_order_decides_between_equals(self):
+        def server(name, on, state):
+            gs = {"apiVersion": "agones.dev/v1", "kind": "GameServer",
+                  "metadata": {"name": name, "namespace": "games", "uid": "gs-" + name, "labels": {"agones.dev/fleet": "f"}},
+                  "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}, "status": {"state": state, "nodeName": on}}
+            return [gs, pod(name, on=on, cpu="100m", labels={"agones.dev/role": "gameserver", "agones.dev/gameserver": name})]
+
+        waits = pod("p", labels={"agones.dev/role": "gameserver"}, cpu="100m")
+        ready = server("g1", "a", "Ready") + server("g2", "a", "Ready") + server("g4", "c", "Ready")
+        ex = self.explain(self.cluster(node("a"), node("b"), node("c"), *ready, *server("g3", "b", "Allocated"), waits), "p")
+        self.assertEqual([ex[k] for k in ("chosen", "decidedBy", "unit", "margin")], ["b", "packing", "rank", 1])
+        ex = self.explain(self.cluster(node("a"), node("b"), node("c"), *ready, waits), "p")
+        self.assertEqual([ex[k] for k in ("chosen", "decidedBy", "unit", "margin")], ["a", "packing", "rank", 1])
+
     def test_a_leaving_node_takes_no_new_session(self):
         c = self.cluster(node("a", taints=[{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]), node("b"), pod("p"))
         self.assertEqual(self.explain(c, "p")["chosen"], "b")
@@ -886,6 +900,16 @@ class KubernetesRules(Base):
         self.judge(self.TWO + [pod("p", affinity=rule("podAffinity"))], {"a": i, "b": i})
         self.judge(self.TWO + [pod("e", on="a", affinity=rule("podAntiAffinity")), pod("p", labels=x)],
                    {"a": "InterPodAffinity", "b": "ok"})
+
+    def test_priorities(self):
+        classes = [{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": n}, "value": v,
+                    "globalDefault": n == "usual"} for n, v in (("high", 1000), ("low", -5), ("usual", 100))]
+        pods = [pod("low", cpu="1500m", priorityClassName="low"), pod("plain", cpu="1500m"),
+                pod("high", cpu="1500m", priorityClassName="high"), pod("system", cpu="1500m", priorityClassName="system-node-critical")]
+        for first in ("system", "high", "plain"):
+            r = self.simulate("--cluster", self.cluster(node("a", cpu="2"), *classes, *pods), "--placements")
+            self.assertEqual([x["pod"] for x in r["runs"][0]["placements"] if x["node"]], ["games/" + first])
+            pods = [p for p in pods if p["metadata"]["name"] != first]
 
     def claim(self, name="q", size="10Gi", **ann):
         return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {
