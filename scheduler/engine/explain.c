@@ -198,6 +198,13 @@ static double in_units(const struct explanation *x, int64_t total)
     return x->rule == RULE_COST ? (double)total / 1e9 : (double)total;
 }
 
+/* A rank holds two counts, the greater one in its upper half: the difference of the one that decides. */
+static double rank_margin(int64_t a, int64_t b)
+{
+    int64_t upper = (a >> 32) - (b >> 32);
+    return (double)(upper != 0 ? upper : a - b);
+}
+
 static void decide_by(const struct engine *e, const struct ranked *a, const struct ranked *b, struct explanation *x)
 {
     const struct explain_node *na = find_node(e, x, a->node), *nb = find_node(e, x, b->node);
@@ -219,7 +226,7 @@ static void decide_by(const struct engine *e, const struct ranked *a, const stru
     } else if (a->rank != b->rank) {
         bool seed = x->rule == RULE_RANDOM;
         x->decided_by = seed || e->ranks.n == 0 ? STR("seed") : str_c(engine_policy(e, e->ranks.at[0])->name);
-        x->margin = seed ? 0 : (double)a->rank - (double)b->rank;
+        x->margin = seed ? 0 : rank_margin(a->rank, b->rank);
         x->unit = seed ? STR("") : STR("rank");
     } else {
         x->decided_by = STR("name");

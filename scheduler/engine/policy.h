@@ -114,7 +114,8 @@ struct policy {
     /* rule SCORE: raw scores, then 0..100 over the survivors; weight from the preset. normalize NULL: raw is 0..100. */
     void (*score)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *ret_raw);
     void (*normalize)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, const int64_t *raw, int64_t *ret);
-    /* Adds to rank[i]: decides among equal sums, higher first. At most one policy of a preset has it. */
+    /* Adds to rank[i]: decides among equal sums, higher first; two counts, the greater in the upper 32 bits. At most one policy
+     * of a preset has it. */
     void (*rank)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *rank);
 
     /* Explanations; never on the hot path. explain fills value and note (cost_nano is set by the engine); reasons writes
