@@ -23,13 +23,15 @@ static int ports_prepare(struct policy_ctx *ctx, struct err *err)
     return 0;
 }
 
-static bool ports_clash(const struct ports_state *s, const struct host_port *a, const struct host_port *b)
+static bool ports_clash(const struct ports_state *s, const struct host_port *a,
+                        const struct host_port *b)
 {
     return a->port == b->port && a->protocol.v == b->protocol.v &&
            (a->ip.v == b->ip.v || a->ip.v == s->any.v || b->ip.v == s->any.v);
 }
 
-static bool port_taken(const struct cluster *c, const struct ports_state *s, uint32_t row, const struct host_port *want)
+static bool port_taken(const struct cluster *c, const struct ports_state *s, uint32_t row,
+                       const struct host_port *want)
 {
     for (uint32_t i = 0; i < c->n_pods[row]; i++) {
         const struct pod_req *r = &c->pod[c->pods[row][i].v].req;
@@ -42,7 +44,8 @@ static bool port_taken(const struct cluster *c, const struct ports_state *s, uin
     return false;
 }
 
-static void ports_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void ports_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                         struct verdict *ret)
 {
     const struct ports_state *s = ctx->state;
     const struct cluster *c = ctx->c;

@@ -67,7 +67,8 @@ static size_t chunk_size_for(const struct arena *a, size_t n)
     if (size > CHUNK_BYTES_MAX) {
         size = CHUNK_BYTES_MAX;
     }
-    if (a->head != NULL && a->head->next == NULL && a->peak_bytes > size && a->peak_bytes <= CHUNK_BYTES_MAX) {
+    if (a->head != NULL && a->head->next == NULL && a->peak_bytes > size &&
+        a->peak_bytes <= CHUNK_BYTES_MAX) {
         size = a->peak_bytes;
     }
     return size < n ? n : size;

@@ -108,7 +108,8 @@ int engine_compare_keys(const struct engine *e, const struct ranked *a, const st
         return a->stage < b->stage ? -1 : 1;
     }
     if (a->total != b->total) {
-        return e->preset->rule == RULE_COST ? less_first(a->total, b->total) : less_first(b->total, a->total);
+        return e->preset->rule == RULE_COST ? less_first(a->total, b->total)
+                                            : less_first(b->total, a->total);
     }
     return less_first(b->rank, a->rank);
 }
@@ -143,7 +144,8 @@ static void sift_down(const struct engine *e, struct ranked *heap, uint32_t n, u
     }
 }
 
-uint32_t engine_top(const struct engine *e, const struct decision *d, struct ranked *out, uint32_t k)
+uint32_t engine_top(const struct engine *e, const struct decision *d, struct ranked *out,
+                    uint32_t k)
 {
     uint32_t n = k < d->n_feasible ? k : d->n_feasible;
     if (n == 0) {

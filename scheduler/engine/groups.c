@@ -25,8 +25,8 @@ struct group {
     int64_t total;
 };
 
-int group_open(struct policy_ctx *ctx, struct arena *arena, const struct group_spec *spec, struct group **ret,
-               struct err *err)
+int group_open(struct policy_ctx *ctx, struct arena *arena, const struct group_spec *spec,
+               struct group **ret, struct err *err)
 {
     check(spec->counter < ctx->c->n_counters && spec->topo.v < ctx->c->n_topo);
     struct group *g = arena_calloc(arena, 1, sizeof *g);
@@ -74,7 +74,8 @@ static int group_grow(struct group *g, uint32_t rows, uint32_t domains)
 {
     if (rows > g->cap_rows) {
         uint32_t cap = roomier(g->cap_rows, rows);
-        struct member *m = g->built ? arena_calloc(g->arena, cap, sizeof *m) : arena_alloc(g->arena, cap * sizeof *m);
+        struct member *m = g->built ? arena_calloc(g->arena, cap, sizeof *m)
+                                    : arena_alloc(g->arena, cap * sizeof *m);
         if (!m) {
             return -ENOMEM;
         }
@@ -102,7 +103,8 @@ static int group_grow(struct group *g, uint32_t rows, uint32_t domains)
     return 0;
 }
 
-static inline uint32_t counted(const struct cluster *c, const struct group *g, uint32_t counter, uint32_t row)
+static inline uint32_t counted(const struct cluster *c, const struct group *g, uint32_t counter,
+                               uint32_t row)
 {
     const struct counter *n = &c->counters[counter];
     return g->spec.live_only ? n->live[row] : n->all[row];

@@ -45,8 +45,8 @@ int rows_grow(struct cluster *c, uint32_t want, struct err *err)
     int r = GROW(flags) | GROW(gen) | GROW(static_gen) | GROW(facts) | GROW(capacity) |
             GROW(price_nano_hour) | GROW(drain_end_ms) | GROW(n_pods) | GROW(n_pinning) |
             GROW(n_game) | GROW(n_allocated) | GROW(n_ready) | GROW(node_players) |
-            GROW(nonzero_cpu) | GROW(nonzero_mem) | GROW(pods) | GROW(cap_pods) |
-            GROW(name_text) | GROW(port_bits);
+            GROW(nonzero_cpu) | GROW(nonzero_mem) | GROW(pods) | GROW(cap_pods) | GROW(name_text) |
+            GROW(port_bits);
     for (uint32_t i = 0; i < c->n_res && r == 0; i++) {
         r = GROW(alloc[i]) | GROW(used[i]);
     }
