@@ -19,12 +19,10 @@
 #include "base/mem.h"
 #include "daemon/clock.h"
 #include "daemon/http_address.h"
+#include "daemon/http_head.h"
 
 #define POOL_BYTES \
     (64u << 10) /* the library's memory of one connection: headers and pieces of a body */
-#define HEADER_BYTES_MAX (16u << 10)
-#define HEADERS_MAX      100
-#define URI_BYTES_MAX    (8u << 10)
 #define BODY_FIRST_BYTES (1u << 20) /* trusted from a Content-Length before a byte has come */
 #define KEEP_BYTES       (4u << 20) /* buffers larger than this are given back after a request */
 #define DRAIN_BYTES \
@@ -40,6 +38,9 @@ struct slot {
     struct slot *next_free;
     int fd; /* -1: free; guarded by server->lock */
     bool cut;
+    _Atomic bool served; /* it has had an answer */
+    int target_status;  /* of the request line; the connection's own thread alone */
+    size_t target_bytes;
     _Atomic int phase;
     _Atomic int64_t since_ms;
     _Atomic uint64_t base_bytes; /* received when the connection went idle */
@@ -71,6 +72,7 @@ struct http_server {
 void http_opts_default(struct http_opts *o)
 {
     *o = (struct http_opts){.max_connections = 128,
+                            .spare = 32,
                             .max_body_bytes = LIMIT_BODY_BYTES,
                             .max_bodies_bytes = 4 * (size_t)LIMIT_BODY_BYTES,
                             .header_ms = 5000,
@@ -264,6 +266,9 @@ static enum MHD_Result answer(struct http_server *s, struct request *r, bool clo
     enum MHD_Result rc = ok ? MHD_queue_response(r->connection, (unsigned)r->x.status, m) : MHD_NO;
     MHD_destroy_response(m);
     r->answered = rc == MHD_YES;
+    if (r->slot) {
+        atomic_store(&r->slot->served, true);
+    }
     s->o.events.done(s->o.events.ctx, &r->x, r->body_seen, body.n, clock_mono_ns() - r->x.start_ns);
     return rc;
 }
@@ -292,26 +297,20 @@ static enum MHD_Result answer_without_request(struct MHD_Connection *c)
 
 /* ---- the head ---- */
 
-struct head_count {
-    unsigned n, lengths, encodings, hosts;
-    size_t bytes;
-    bool bad;
-};
-
 static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
 {
-    struct head_count *h = cls;
     (void)kind;
-    size_t n = strlen(key);
-    h->n++;
-    h->bytes += n + (value ? strlen(value) : 0);
-    h->lengths += strcasecmp(key, "Content-Length") == 0;
-    h->encodings += strcasecmp(key, "Transfer-Encoding") == 0;
-    h->hosts += strcasecmp(key, "Host") == 0;
-    h->bad = h->bad || n == 0 || key[n - 1] == ' ' || key[n - 1] == '\t' || key[0] == ' ' ||
-             key[0] == '\t';
+    http_head_field(cls, key, value);
     return MHD_YES;
+}
+
+/* Versions before 0.9.76 take bare LF and folded lines for granted, but parse in place: see struct http_head. Later ones
+ * refuse them themselves when they are told to be strict. */
+static bool parses_in_place(void)
+{
+    const char *v = MHD_get_version();
+    return strncmp(v, "0.9.", 4) == 0 && strcmp(v, "0.9.76") < 0;
 }
 
 static bool type_is_json(struct MHD_Connection *c)
@@ -336,21 +335,28 @@ static enum http_method method_of(const char *m)
     return strcmp(m, "POST") == 0 ? HTTP_POST : HTTP_OTHER;
 }
 
+static int judge_fields(struct request *r, const char *version)
+{
+    struct http_head h = {0};
+    if (parses_in_place()) {
+        h.line_end = version + strlen(version);
+        /* The target ends at the blank before the version, unless a NUL stood in it. */
+        h.bad = r->slot && version - 1 != r->x.path + r->slot->target_bytes;
+    }
+    (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_header, &h);
+    if (r->slot && r->slot->target_status != 0) {
+        return r->slot->target_status;
+    }
+    return http_head_judge(&h, version);
+}
+
 /* 0, or the status that refuses what the header says. *ret_now: the connection is not to be trusted any more. */
 static int judge_head(struct http_server *s, struct request *r, const char *version, bool *ret_now)
 {
-    struct head_count h = {0};
-    (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_header, &h);
     *ret_now = true;
-    if (h.n > HEADERS_MAX || h.bytes > HEADER_BYTES_MAX) {
-        return 431;
-    }
-    if (h.bad || h.lengths > 1 || h.encodings > 1 || (h.lengths > 0 && h.encodings > 0) ||
-        h.hosts > 1 || (h.hosts == 0 && strcmp(version, "HTTP/1.1") == 0)) {
-        return 400;
-    }
-    if (strlen(r->x.path) > URI_BYTES_MAX) {
-        return 414;
+    int head = judge_fields(r, version);
+    if (head != 0) {
+        return head;
     }
     const char *length =
         MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
@@ -477,13 +483,49 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 /* The request line is there. The result would become *con_cls. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
+    struct slot *slot = slot_of(c);
     (void)cls;
-    (void)uri;
-    enter(slot_of(c), PHASE_HEADER);
+    enter(slot, PHASE_HEADER);
+    if (slot) {
+        slot->target_bytes = uri ? strlen(uri) : 0;
+        slot->target_status = uri ? http_target_judge(uri) : 400;
+    }
     return NULL;
 }
 
 /* ---- connections and deadlines ---- */
+
+static void cut(struct http_server *s, struct slot *slot, const char *cause)
+{
+    slot->cut = true;
+    (void)shutdown(slot->fd, SHUT_RDWR);
+    failed(s, cause);
+}
+
+/* The connection that is missed least: first those that never asked anything, then those that are idle; the longest so. */
+static bool missed_less(const struct slot *a, const struct slot *b)
+{
+    bool used_a = atomic_load(&a->served), used_b = atomic_load(&b->served);
+    return used_a != used_b ? !used_a : atomic_load(&a->since_ms) < atomic_load(&b->since_ms);
+}
+
+/* Nearly full: somebody makes room for who comes next, so that idle connections never lock kube-scheduler out. */
+static void make_room(struct http_server *s, const struct slot *newest)
+{
+    struct slot *out = NULL;
+    for (unsigned i = 0; i < s->o.max_connections + 1; i++) {
+        struct slot *slot = &s->slots[i];
+        int phase = atomic_load(&slot->phase);
+        bool waits = phase == PHASE_IDLE || (phase == PHASE_HEADER && !atomic_load(&slot->served));
+        if (slot->fd >= 0 && !slot->cut && slot != newest && waits &&
+            (!out || missed_less(slot, out))) {
+            out = slot;
+        }
+    }
+    if (out) {
+        cut(s, out, "crowded_out");
+    }
+}
 
 static void on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
@@ -497,14 +539,17 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **socket_con
         if (slot) {
             s->free_slots = slot->next_free;
             slot->cut = false;
+            atomic_store(&slot->served, false);
             slot->fd = info ? info->connect_fd : -1;
             atomic_store(&slot->base_bytes, 0);
             atomic_store(&slot->since_ms, clock_mono_ms());
             atomic_store(&slot->phase, PHASE_IDLE);
         }
+        if (atomic_fetch_add(&s->connections, 1) + 1 > s->o.max_connections - s->o.spare) {
+            make_room(s, slot);
+        }
         (void)pthread_mutex_unlock(&s->lock);
         *socket_context = slot;
-        atomic_fetch_add(&s->connections, 1);
         return;
     }
     struct slot *slot = *socket_context;
@@ -552,9 +597,7 @@ void http_server_tick(struct http_server *s)
         }
         const char *cause = overdue(s, slot, now_ms);
         if (cause) {
-            slot->cut = true;
-            (void)shutdown(slot->fd, SHUT_RDWR);
-            failed(s, cause);
+            cut(s, slot, cause);
         }
     }
     (void)pthread_mutex_unlock(&s->lock);

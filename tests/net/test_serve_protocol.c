@@ -477,6 +477,84 @@ static void hostile_heads(void **state)
     net_reply_done(&r);
 }
 
+/* What two programs in a row might read in two ways is refused, and nothing that follows it is read as a request. */
+static void ambiguous_heads_are_400_and_close(void **state)
+{
+#define REQUEST(line, fields) line "\r\nHost: x\r\n" fields "\r\n\r\n{}"
+#define POST_LINE             "POST /filter HTTP/1.1"
+#define LENGTH                "\r\nContent-Length: 2"
+    static const struct {
+        const char *p;
+        size_t n;
+    } heads[] = {
+#define HEAD(text) {text, sizeof text - 1}
+        HEAD("POST /filter HTTP/1.1\nHost: x\nContent-Length: 2\n\n{}"),
+        HEAD("POST /filter HTTP/1.1\r\nHost: x\nContent-Length: 2\r\n\r\n{}"),
+        HEAD("POST /filter HTTP/1.1\nHost: x\r\nContent-Length: 2\r\n\r\n{}"),
+        HEAD("POST /filter HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\n{}"),
+        HEAD(REQUEST(POST_LINE, "X: a\r\n b" LENGTH)),
+        HEAD(REQUEST(POST_LINE, "Content-Length:\r\n 2")),
+        HEAD(REQUEST(POST_LINE, "X: a\rTransfer-Encoding: chunked" LENGTH)),
+        HEAD(REQUEST(POST_LINE, "X: a\0b" LENGTH)),
+        HEAD(REQUEST(POST_LINE, "Content-Length: 2\r\nX: a\0b")),
+        HEAD(REQUEST(POST_LINE, "X Y: a" LENGTH)),
+        HEAD(REQUEST(POST_LINE, ": a" LENGTH)),
+        HEAD(REQUEST(POST_LINE, "Content-Length : 2")),
+        HEAD(REQUEST(POST_LINE, "Content-Length: 2\r\nContent-Length: 2")),
+        HEAD(REQUEST(POST_LINE, "Transfer-Encoding: xchunked")),
+        HEAD(REQUEST(POST_LINE, "Transfer-Encoding: gzip, chunked")),
+        HEAD(REQUEST("POST /filter HTTP/1.0", "Transfer-Encoding: chunked")),
+        HEAD(REQUEST("POST /filter%00x HTTP/1.1", "Content-Length: 2")),
+        HEAD(REQUEST("POST /filter\0x HTTP/1.1", "Content-Length: 2")),
+#undef HEAD
+    };
+#undef REQUEST
+#undef POST_LINE
+#undef LENGTH
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        struct net_reply r;
+        int fd = net_connect(server.extender);
+        net_send(fd, heads[i].p, heads[i].n);
+        net_read(fd, &r);
+        if (r.status != 400 || !net_closed(fd, 1000)) {
+            fail_msg("head %zu gave %d %s", i, r.status, r.body);
+        }
+        net_reply_done(&r);
+        (void)close(fd);
+    }
+}
+
+static void idle_connections_never_lock_out(void **state)
+{
+    enum { IDLE = 150 };
+    (void)state;
+    static int idle[IDLE];
+    char body[2048];
+    struct net_reply r;
+    net_args(body, sizeof body, "crowd", "other", "10m", (const char *const[]){"metal-a-0", NULL});
+    int scheduler = net_connect(server.extender);
+    net_post(scheduler, "/filter", body, strlen(body), &r);
+    assert_int_equal(r.status, 200);
+    net_reply_done(&r);
+    for (int i = 0; i < IDLE; i++) {
+        idle[i] = net_connect(server.extender);
+    }
+    for (int i = 0; i < 2; i++) { /* the one that was there, and a new one */
+        net_post(scheduler, "/filter", body, strlen(body), &r);
+        assert_int_equal(r.status, 200);
+        net_reply_done(&r);
+        (void)close(scheduler);
+        (void)usleep(200000);
+        scheduler = net_connect(server.extender);
+    }
+    assert_true(net_metric(&server, "spawnpoint_http_failures_total{cause=\"crowded_out\"}") > 0);
+    for (int i = 0; i < IDLE; i++) {
+        (void)close(idle[i]);
+    }
+    (void)close(scheduler);
+}
+
 static void too_many_headers_and_long_targets(void **state)
 {
     (void)state;
@@ -493,6 +571,9 @@ static void too_many_headers_and_long_targets(void **state)
     n = snprintf(all, 65536, "POST /filter");
     memset(all + n, 'a', 9000);
     (void)snprintf(all + n + 9000, 200, " HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+    raw(all, &r);
+    expect_refusal(&r, 414);
+    all[n] = '?'; /* a query counts */
     raw(all, &r);
     expect_refusal(&r, 414);
     free(all);
@@ -560,6 +641,8 @@ int main(void)
         cmocka_unit_test(wrong_path_method_type),
         cmocka_unit_test(oversized_is_413_at_once),
         cmocka_unit_test(hostile_heads),
+        cmocka_unit_test(ambiguous_heads_are_400_and_close),
+        cmocka_unit_test(idle_connections_never_lock_out),
         cmocka_unit_test(too_many_headers_and_long_targets),
         cmocka_unit_test(slow_loris_is_cut_off),
         cmocka_unit_test(broken_off_bodies_leave_nothing),
