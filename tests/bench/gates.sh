@@ -53,8 +53,8 @@ at_least "decisive filter of 500 names, ours against cJSON" \
 
 # A smaller cluster than ./dev bench has: the setting-up runs under valgrind as well.
 export BENCH_NODES=2000 BENCH_PODS=8000 BENCH_CANDIDATES=500 BENCH_MB=4
-at_least "engine, one node changed against a class's first call, 500 candidates" \
-    "$(measured bench_engine changed 20)" "$(measured bench_engine first 3)" 10
+at_least "engine, one node changed against a class's first call, 500 candidates of 5,000" \
+    "$(BENCH_NODES=5000 measured bench_engine changed 20)" "$(BENCH_NODES=5000 measured bench_engine first 3)" 10
 at_least "loading a dump of 4 MB to a model, ours against bare cJSON" \
     "$(measured bench_load ours 1)" "$(measured bench_load cjson 1)" 2
 at_least "a whole decisive call of 500 names against cJSON decoding the same request" \
