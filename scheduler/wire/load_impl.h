@@ -18,6 +18,7 @@
     "storage class that is not in the input: its volumes are taken as made where the pod goes"
 #define NOTE_INLINE_DISK "in-line disk of a pod: sharing of one disk is not checked"
 #define NOTE_DRA         "pod with resource claims (DRA)"
+#define NOTE_NO_TEMPLATE "GameServer without a pod template: it makes no pod"
 
 /* ---- text to number: names that are counted or looked up ---- */
 

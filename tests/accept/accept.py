@@ -523,6 +523,14 @@ class Simulate(Base):
         run = self.simulate("--cluster", self.cluster(node("a"), name="n.json"), "--workload", w, "--placements")["runs"][0]
         self.assertEqual(sorted(x["pod"] for x in run["placements"]), ["games/web-0", "games/web-1", "games/web-2"])
 
+    def test_a_game_server_of_a_stripped_dump_needs_no_template(self):
+        gs = {"apiVersion": "agones.dev/v1", "kind": "GameServer", "metadata": {"name": "gs1", "namespace": "games"},
+              "status": {"state": "Allocated", "nodeName": "a"}}
+        r = self.simulate("--cluster", self.cluster(node("a"), gs, pod("gs1", on="a", labels={"agones.dev/role": "gameserver"})))
+        self.assertEqual(r["runs"][0]["pods"]["bound"], 1)
+        self.assertTrue(any("without a pod template" in x["what"] for x in r["notModelled"]))
+        self.run_ok("simulate", "--cluster", self.cluster(node("a")), "--workload", self.file("w.json", gs), code=1)
+
     def test_inputs_of_every_form(self):
         import yaml_free
         n, p = node("a"), pod("p")
