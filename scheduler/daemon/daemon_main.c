@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/clock.h"
@@ -17,13 +18,16 @@
 #include "daemon/signals.h"
 #include "wire/jsonc.h"
 
-#define EXIT_ERROR        1
-#define EXIT_USAGE        2
-#define EXIT_INTERRUPTED  130
-#define TICK_MS           250
-#define RELOAD_EVERY_MS   1000
-#define DRAIN_MS          10000 /* in-flight requests have this long after the shutdown delay */
-#define ADMIN_CONNECTIONS 64
+#define EXIT_ERROR           1
+#define EXIT_USAGE           2
+#define EXIT_INTERRUPTED     130
+#define TICK_MS              250
+#define RELOAD_EVERY_MS      1000
+#define DRAIN_MS             10000 /* in-flight requests have this long after the shutdown delay */
+#define EXTENDER_CONNECTIONS 128
+#define ADMIN_CONNECTIONS    64
+#define OTHER_FILES          24 /* descriptors for ports, signals and files being read */
+#define CONNECTIONS_MIN      4
 
 struct daemon_root {
     struct serve_args args;
@@ -106,11 +110,28 @@ static int check_args(struct daemon_root *d, int *ret_exit)
     return 0;
 }
 
+/* Where few descriptors are allowed, fewer connections are taken: accepting must never fail for want of one. */
+static void fit_descriptors(struct http_opts *o)
+{
+    struct rlimit files;
+    unsigned all = EXTENDER_CONNECTIONS + ADMIN_CONNECTIONS;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < all + OTHER_FILES) {
+        unsigned n = files.rlim_cur > OTHER_FILES ? (unsigned)files.rlim_cur - OTHER_FILES : 0;
+        o->max_connections = o->max_connections * n / all;
+        if (o->max_connections < CONNECTIONS_MIN) {
+            o->max_connections = CONNECTIONS_MIN;
+        }
+    }
+    o->spare = o->max_connections / 4;
+}
+
 static int start_servers(struct daemon_root *d, struct err *err)
 {
     struct http_opts o;
     http_opts_default(&o);
     o.listen = d->args.listen;
+    o.max_connections = EXTENDER_CONNECTIONS;
+    fit_descriptors(&o);
     o.events = (struct http_events){&d->state, routes_extender_route, routes_extender_handle,
                                     on_done, on_failed};
     int rc = http_server_start(&d->extender, &o, err);
@@ -125,6 +146,7 @@ static int start_servers(struct daemon_root *d, struct err *err)
     http_opts_default(&o);
     o.listen = d->args.admin_listen;
     o.max_connections = ADMIN_CONNECTIONS;
+    fit_descriptors(&o);
     o.events = (struct http_events){&d->routes, routes_admin_route, routes_admin_handle, on_done,
                                     on_failed};
     return http_server_start(&d->admin, &o, err);
@@ -210,13 +232,13 @@ static int fail(const struct err *err)
 static int serve(struct daemon_root *d)
 {
     struct err err = ERR_NONE;
-    LOG_INFO("Loaded the cluster", KV_I("nodes", d->state.main.c->n_nodes),
-             KV_I("pods", d->state.main.c->n_pods_live),
-             KV_C("decide", live_decide_name(d->state.live->decide)));
     int rc = start_servers(d, &err);
     if (rc != 0) {
         return fail(&err);
     }
+    LOG_INFO("Loaded the cluster", KV_I("nodes", d->state.main.c->n_nodes),
+             KV_I("pods", d->state.main.c->n_pods_live),
+             KV_C("decide", live_decide_name(d->state.live->decide)));
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
     char ready[400];

@@ -60,16 +60,16 @@ static bool read_list(struct scan *s, struct arena *a, struct str **ret, uint32_
 
 static bool read_member(struct scan *s, struct place *p, struct str key)
 {
-    if (str_is(key, "pods")) {
+    if (str_eq_nocase(key, STR("pods"))) {
         return read_list(s, p->arena, &p->pods, &p->n_pods);
     }
-    if (str_is(key, "nodes")) {
+    if (str_eq_nocase(key, STR("nodes"))) {
         return read_list(s, p->arena, &p->nodes, &p->n_nodes);
     }
-    if (str_is(key, "replaceNodes")) {
+    if (str_eq_nocase(key, STR("replaceNodes"))) {
         return scan_bool(s, &p->replace);
     }
-    return str_is(key, "explain") ? scan_bool(s, &p->explain) : scan_skip(s, NULL);
+    return str_eq_nocase(key, STR("explain")) ? scan_bool(s, &p->explain) : scan_skip(s, NULL);
 }
 
 static int read_body(struct str body, struct place *p, struct err *err)

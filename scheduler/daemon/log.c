@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PLAIN_WAIT_MS 1000 /* nobody may read standard error: the daemon must not stand still for that */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t dropped;
 
@@ -63,11 +65,12 @@ static void put_head(struct line *l, char level, const char *file, int number)
     }
 }
 
-static void send_line(const struct line *l)
+/* Waits at most wait_ms for standard error to take it. */
+static void send_line(const struct line *l, int wait_ms)
 {
     (void)pthread_mutex_lock(&lock);
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-    bool sent = poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0 &&
+    bool sent = poll(&p, 1, wait_ms) == 1 && (p.revents & POLLOUT) != 0 &&
                 write(STDERR_FILENO, l->p, l->n) == (ssize_t)l->n;
     (void)pthread_mutex_unlock(&lock);
     if (!sent) {
@@ -95,15 +98,16 @@ void log_write(char level, const char *file, int line, const char *message, cons
         }
     }
     l.p[l.n++] = '\n';
-    send_line(&l);
+    send_line(&l, 0);
 }
 
 void log_plain(const char *text)
 {
-    (void)pthread_mutex_lock(&lock);
-    (void)fprintf(stderr, "%s\n", text);
-    (void)fflush(stderr);
-    (void)pthread_mutex_unlock(&lock);
+    struct line l;
+    l.n = 0;
+    put(&l, text, strlen(text));
+    l.p[l.n++] = '\n';
+    send_line(&l, PLAIN_WAIT_MS);
 }
 
 uint64_t log_dropped(void)

@@ -246,6 +246,7 @@ static void place_names_the_field(void **state)
         {"[]", "body"},
         {"{\"pods\":7}", "pods"},
         {"{\"pods\":[7]}", "pods[0]"},
+        {"{\"PODS\":[7]}", "pods[0]"},
         {"{\"pods\":[" POD("a", "many") "]}", "pods[0]"},
         {"{\"nodes\":[{}]}", "nodes[0]"},
         {"{\"replaceNodes\":\"yes\"}", "replaceNodes"},
