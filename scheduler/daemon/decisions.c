@@ -12,6 +12,9 @@ int decisions_init(struct decisions *d, struct err *err)
         decisions_done(d);
         return err_nomem(err);
     }
+    /* Touched now: the process is as large at its start as after a day, and what does not fit shows at once. */
+    memset(d->bytes, 0xff, DECISIONS_BYTES);
+    memset(d->p, 0, DECISIONS_MAX * sizeof *d->p);
     return 0;
 }
 
