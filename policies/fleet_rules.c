@@ -25,6 +25,12 @@ int64_t session_left_ms(const struct policy_ctx *ctx)
     return end - ctx->now_ms < SESSION_FOR_EVER_MS ? end - ctx->now_ms : SESSION_FOR_EVER_MS;
 }
 
+double session_factor(const struct policy_ctx *ctx, double least)
+{
+    double factor = (double)session_ms(ctx) / (double)YARDSTICK_MS;
+    return factor < least ? least : factor;
+}
+
 int64_t wish_nano(const struct policy_ctx *ctx)
 {
     return ctx->settings->rates.soft_wish > 0 ? ctx->settings->rates.soft_wish : 1;

@@ -13,6 +13,8 @@
  * price times it stays a number that people can read. */
 #define SESSION_FOR_EVER_MS (INT64_C(30) * 24 * 3600 * 1000)
 #define HOUR_MS             INT64_C(3600000)
+/* The session by which rates per session are meant: docs/policies/rates.md. */
+#define YARDSTICK_MS        (INT64_C(25) * 60 * 1000)
 /* A cost that no price, risk or wish reaches: "only if nothing else is left", still comparable among its own. */
 #define OUT_OF_REACH_NANO   INT64_C(1000000000000000)
 
@@ -39,6 +41,9 @@ static inline int64_t cost_of_time(int64_t nano_hour, int64_t ms)
 int64_t session_ms(const struct policy_ctx *ctx);
 /* What is left of this very pod's session: until its known end, else the median. */
 int64_t session_left_ms(const struct policy_ctx *ctx);
+/* How many sessions of the yardstick this one lasts, at least `least`: harm that lasts as long as the session grows with
+ * it, as prices do. */
+double session_factor(const struct policy_ctx *ctx, double least);
 /* The rate of soft wishes, or 1 nano where it is configured away, so that it can be divided by. */
 int64_t wish_nano(const struct policy_ctx *ctx);
 

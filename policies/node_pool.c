@@ -8,15 +8,14 @@
 /* A node that the autoscaler has its eye on, or that got a rebalance hint, weighs as four tainted ones: there the session
  * is likely to be moved, not just unwelcome. */
 #define LEAVING_WISHES     4
-/* Session length scales what a leaving or tainted node costs: one wish per hour, at least a quarter, at most a day. */
-#define SESSION_WEIGHT_MIN 0.25
-#define SESSION_WEIGHT_MAX 24.0
+/* A taint that a short session hardly minds: half a wish at least. */
+#define TAINT_FACTOR_MIN   0.5
 
 struct pool_state {
     int32_t *
         position; /* by pool of settings.pools: place in the fleet's order; n_order where not named */
     int32_t n_order;
-    double session_weight;
+    double taint_factor, factor; /* session length in yardsticks */
 };
 
 static int32_t order_of(const struct fleet_settings *f, struct str pool)
@@ -43,10 +42,8 @@ static int node_pool_class_begin(struct policy_ctx *ctx, struct arena *arena, vo
     for (uint32_t i = 0; i < n; i++) {
         position[i] = order_of(ctx->game->settings, ctx->settings->pools.p[i].name);
     }
-    double hours = (double)session_ms(ctx) / (double)HOUR_MS;
-    st->session_weight = hours < SESSION_WEIGHT_MIN   ? SESSION_WEIGHT_MIN
-                         : hours > SESSION_WEIGHT_MAX ? SESSION_WEIGHT_MAX
-                                                      : hours;
+    st->taint_factor = session_factor(ctx, TAINT_FACTOR_MIN);
+    st->factor = session_factor(ctx, 1);
     *ret = st;
     return 0;
 }
@@ -173,7 +170,8 @@ struct pool_wishes {
     int32_t pool, region;
     uint32_t taints, unknown;
     bool leaving, burstable, game_pool;
-    double sum; /* soft wishes not granted */
+    double wishes, places; /* soft wishes not granted; places down the orders; both in yardsticks */
+    double value;          /* both together, whatever the session */
 };
 
 static struct pool_wishes count_wishes(const struct policy_ctx *ctx, node_ix node)
@@ -190,17 +188,22 @@ static struct pool_wishes count_wishes(const struct policy_ctx *ctx, node_ix nod
         .burstable = game && (flags & NODE_BURSTABLE),
         .game_pool = !game && (flags & NODE_GAME_POOL),
     };
-    w.sum = w.pool + w.region + (double)w.unknown + (w.burstable ? 1 : 0) + (w.game_pool ? 1 : 0);
-    w.sum += st->session_weight * ((double)w.taints + (w.leaving ? LEAVING_WISHES : 0));
+    double soft = (double)w.unknown + (w.burstable ? 1 : 0) + (w.game_pool ? 1 : 0);
+    double taints = (double)w.taints + (w.leaving ? LEAVING_WISHES : 0);
+    w.places = st->factor * (w.pool + w.region);
+    w.wishes = st->factor * soft + st->taint_factor * taints;
+    w.value = w.pool + w.region + soft + taints;
     return w;
 }
 
 static void node_pool_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
                            int64_t *cost)
 {
-    double rate = (double)ctx->settings->rates.soft_wish;
+    double wish = (double)ctx->settings->rates.soft_wish,
+           place = (double)ctx->settings->rates.order_place;
     for (uint32_t i = 0; i < n; i++) {
-        cost_add(&cost[i], cost_clamp(count_wishes(ctx, nodes[i]).sum * rate));
+        struct pool_wishes w = count_wishes(ctx, nodes[i]);
+        cost_add(&cost[i], cost_clamp(w.wishes * wish + w.places * place));
     }
 }
 
@@ -209,7 +212,7 @@ static void node_pool_explain(const struct policy_ctx *ctx, node_ix node, struct
     const struct pool_state *st = ctx->class_state;
     struct pool_wishes w = count_wishes(ctx, node);
     int32_t pool = ctx->c->facts[node.v].pool;
-    ret->value = w.sum;
+    ret->value = w.value;
     if (st->n_order > 0 && w.pool < st->n_order) {
         struct str name = ctx->settings->pools.p[pool].name;
         note_add(ret, "pool " STR_FMT " is number %d of %d", STR_ARG(name), (int)w.pool + 1,
@@ -218,7 +221,7 @@ static void node_pool_explain(const struct policy_ctx *ctx, node_ix node, struct
         note_add(ret, "pool is not in the fleet's order");
     }
     if (w.region > 0) {
-        note_add(ret, "not the primary region");
+        note_add(ret, "region is number %d of the fleet's order", (int)w.region + 1);
     }
     if (w.taints > 0) {
         note_add(ret, "%u PreferNoSchedule taint(s)", (unsigned)w.taints);
@@ -239,7 +242,7 @@ static void node_pool_explain(const struct policy_ctx *ctx, node_ix node, struct
 
 const struct policy policy_node_pool = {
     .name = "node-pool",
-    .unit = "wishes",
+    .unit = "wishes and places",
     .filter_dep = DEP_NODE, /* density counts the servers on the node */
     .cost_dep = DEP_STATIC,
     .judged_live = true,

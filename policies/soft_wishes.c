@@ -14,6 +14,8 @@
 /* Weight of a required affinity of a pod that stands already, towards the one that comes (kube-scheduler's default). */
 #define HARD_AFFINITY_WEIGHT 1
 #define WEIGHT_FULL          100
+/* What Agones asks by itself for every packed server, "near other game servers, by host name", is packing's task. */
+#define AGONES_PACKED_WEIGHT 4
 
 struct wish_term { /* adds weight x (pods in the node's domain) */
     struct group *group;
@@ -34,7 +36,7 @@ struct wish_class {
     bool has_fixed;
     uint32_t seen_classes; /* whose terms were looked at */
     struct wish_term *terms;
-    uint32_t n_terms, cap_terms;
+    uint32_t n_terms, cap_terms, n_own_terms;
     int64_t own_weight;       /* sum of the pod's own */
     struct wish_term *spread; /* weight: maxSkew - 1 */
     uint32_t n_spread;
@@ -173,6 +175,41 @@ static bool term_has_namespace(const struct policy_ctx *ctx, const struct pod_te
            selector_matches(&t->ns_selector, cluster_namespace_labels(ctx->c, ns), ctx->c->syms);
 }
 
+/* A term of pods that stand already. Those of equal weight and topology that always count are one. */
+static int add_other(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *t,
+                     int32_t weight, const struct pod_term *match, struct err *err)
+{
+    for (uint32_t i = k->n_own_terms; i < k->n_terms && !match; i++) {
+        struct wish_term *have = &k->terms[i];
+        if (!have->match && have->topo.v == t->topo.v && have->weight == weight) {
+            return t->carrier < ctx->c->n_counters ? group_add(ctx, have->group, t->carrier, err)
+                                                   : 0;
+        }
+    }
+    uint32_t before = k->n_terms;
+    int r = add_term(ctx, k, t->carrier, t->topo, weight, match, err);
+    if (r == 0 && k->n_terms > before) {
+        k->terms[before].other = true;
+    }
+    return r;
+}
+
+/* Agones gives every server of a packed fleet the same preferred affinity; it is no wish of the operator's. */
+static bool is_agones_packed(const struct policy_ctx *ctx, const struct pod_term *t)
+{
+    const struct symtab *syms = ctx->c->syms;
+    const struct selector *s = &t->selector;
+    return t->weight == WEIGHT_FULL && s->n == 1 && s->p[0].n_vals == 1 &&
+           str_is(sym_str(syms, s->p[0].key), "agones.dev/role") &&
+           str_is(sym_str(syms, s->p[0].vals[0]), "gameserver") &&
+           str_is(sym_str(syms, ctx->c->topo[t->topo.v].key), "kubernetes.io/hostname");
+}
+
+static int32_t affinity_weight(const struct policy_ctx *ctx, const struct pod_term *t)
+{
+    return is_agones_packed(ctx, t) ? AGONES_PACKED_WEIGHT : t->weight;
+}
+
 /* Terms of pods that stand already and mean this pod; sign: -1 for anti-affinity. */
 static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct pod_term *terms,
                       uint32_t n, int32_t sign, int32_t fixed_weight, struct err *err)
@@ -188,14 +225,12 @@ static int add_others(struct policy_ctx *ctx, struct wish_class *k, const struct
             !selector_matches(&t->selector, cluster_labels(c, ctx->cls->labels), c->syms)) {
             continue;
         }
-        int32_t weight = fixed_weight ? fixed_weight : t->weight;
-        uint32_t before = k->n_terms;
-        int r = add_term(ctx, k, t->carrier, t->topo, sign * weight, own_labels ? t : NULL, err);
+        int32_t weight = fixed_weight ? fixed_weight
+                         : sign > 0   ? affinity_weight(ctx, t)
+                                      : t->weight;
+        int r = add_other(ctx, k, t, sign * weight, own_labels ? t : NULL, err);
         if (r < 0) {
             return r;
-        }
-        for (uint32_t added = before; added < k->n_terms; added++) {
-            k->terms[added].other = true;
         }
     }
     return 0;
@@ -212,14 +247,14 @@ static int add_class(struct policy_ctx *ctx, struct wish_class *k, const struct 
 }
 
 /* A class once made stays, so each is looked at once; classes that come later are found at the next decision. When
- * memory is short the class is left for the next time. */
+ * memory is short all are left for the next time. */
 static int scan_classes(struct policy_ctx *ctx, struct wish_class *k, struct err *err)
 {
     for (; k->seen_classes < ctx->c->n_classes; k->seen_classes++) {
-        uint32_t n_terms = k->n_terms;
         int r = add_class(ctx, k, ctx->c->classes[k->seen_classes], err);
         if (r < 0) {
-            k->n_terms = n_terms;
+            k->n_terms = k->n_own_terms;
+            k->seen_classes = 0;
             return r;
         }
     }
@@ -274,14 +309,16 @@ static int wishes_class_begin(struct policy_ctx *ctx, struct arena *arena, void 
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < cls->n_affinity_preferred; i++) {
         const struct pod_term *t = &cls->affinity_preferred[i];
-        k->own_weight += t->weight;
-        r = add_term(ctx, k, t->counter, t->topo, t->weight, NULL, err);
+        int32_t weight = affinity_weight(ctx, t);
+        k->own_weight += weight;
+        r = add_term(ctx, k, t->counter, t->topo, weight, NULL, err);
     }
     for (uint32_t i = 0; r == 0 && i < cls->n_anti_preferred; i++) {
         const struct pod_term *t = &cls->anti_preferred[i];
         k->own_weight += t->weight;
         r = add_term(ctx, k, t->counter, t->topo, -t->weight, NULL, err);
     }
+    k->n_own_terms = k->n_terms;
     r = r == 0 ? add_spreads(ctx, k, err) : r;
     r = r == 0 ? scan_classes(ctx, k, err) : r;
     *ret = k;
@@ -422,7 +459,8 @@ static void wishes_cost(const struct policy_ctx *ctx, const node_ix *nodes, uint
                         int64_t *cost)
 {
     struct wish_state *st = ctx->state;
-    double per_weight = (double)ctx->settings->rates.soft_wish / WEIGHT_FULL;
+    double per_weight =
+        session_factor(ctx, 1) * (double)ctx->settings->rates.soft_wish / WEIGHT_FULL;
     if (!st->based && n <= ctx->n_nodes) {
         make_base(st, nodes, n);
     }

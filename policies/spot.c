@@ -249,7 +249,7 @@ static void spot_inputs(const struct policy_ctx *ctx, struct policy_input *ret, 
 
 const struct policy policy_spot = {
     .name = "spot",
-    .unit = "currency per session",
+    .unit = POLICY_UNIT_MONEY,
     .filter_dep = DEP_LIVE, /* floor and caps count the whole fleet; end of life against time */
     .cost_dep = DEP_STATIC,
     .judged_live = true,

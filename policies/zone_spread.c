@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Players per zone: hard caps and skew that the fleet configures, and the cost of a zone above its target share. Counts
-// expected players, never pods. docs/policies/zone-spread.md
+// expected players, not pods; only a service that is no game, which has none, is counted by its pods.
+// docs/policies/zone-spread.md
 #include "policies/fleet_rules.h"
 #include "policies/row_watch.h"
 
@@ -33,6 +34,8 @@ struct zone_class {
 };
 struct zone_state {
     const struct fleet_row *fleet;
+    const int64_t *there; /* by zone, dom_cap: the fleet's players, or a service's pods */
+    int64_t own;          /* what this pod adds to it */
     const struct zone_sums *usable; /* within the limit, unless no zone is */
     topo_ix topo;
     uint32_t n_domains, n_zones; /* n_zones: zones with usable nodes */
@@ -42,7 +45,7 @@ struct zone_state {
     double *target;    /* players, by zone; after this pod */
     uint32_t n_regions;
     bool *region_full; /* by region, NULL without limits */
-    int64_t total;     /* players of the fleet in usable zones, with this pod */
+    int64_t total;     /* of `there` in usable zones, with this pod */
 };
 
 static int64_t at_i64(const int64_t *array, uint32_t cap, uint32_t i)
@@ -193,20 +196,22 @@ static void judge_zones(const struct policy_ctx *ctx, struct zone_state *st)
 static void price_zones(const struct policy_ctx *ctx, struct zone_state *st)
 {
     const struct fleet_row *f = st->fleet;
-    double slots = 0, rate = (double)ctx->settings->rates.zone_player;
-    int64_t own = ctx->pod->players, worst = 0;
+    const struct rates *rates = &ctx->settings->rates;
+    double slots = 0, rate = (double)(ctx->game->is_game ? rates->zone_player : rates->soft_wish);
+    int64_t own = st->own, worst = 0;
+    rate *= session_factor(ctx, 1);
     st->total = own;
     for (uint32_t d = 1; d < st->n_domains; d++) {
         if (st->usable->nodes[d] > 0) {
             slots += (double)st->usable->slots[d];
-            st->total += at_i64(f->dom_players, f->dom_cap, d);
+            st->total += at_i64(st->there, f->dom_cap, d);
         }
     }
     if (st->n_zones < 2) {
         return; /* one zone or none: nothing to spread over */
     }
     for (uint32_t d = 1; d < st->n_domains; d++) {
-        int64_t after = at_i64(f->dom_players, f->dom_cap, d) + own;
+        int64_t after = at_i64(st->there, f->dom_cap, d) + own;
         st->target[d] = slots > 0 ? (double)st->total * (double)st->usable->slots[d] / slots : 0;
         double excess = (double)after - st->target[d], slack = SLACK_SHARE * st->target[d];
         slack = slack > (double)own ? slack : (double)own;
@@ -241,11 +246,23 @@ static int judge_regions(struct policy_ctx *ctx, struct zone_state *st, struct e
     return 0;
 }
 
+/* Game servers; and the pods of a named service, softly, as kube-scheduler spreads them where nobody says otherwise. */
+static bool is_spread(const struct policy_ctx *ctx)
+{
+    const struct cluster *c = ctx->c;
+    if (ctx->game->fleet.v >= c->n_fleets) {
+        return false;
+    }
+    bool apart = (ctx->cls->flags & (CLASS_DAEMON | CLASS_MIRROR | CLASS_JOB)) != 0;
+    return ctx->game->is_game ||
+           (!apart && !str_ends(sym_str(c->syms, c->fleets[ctx->game->fleet.v].name), STR("/*")));
+}
+
 static int zone_prepare(struct policy_ctx *ctx, struct err *err)
 {
     const struct cluster *c = ctx->c;
     struct zone_class *k = ctx->class_state;
-    if (!ctx->game->is_game || ctx->game->fleet.v >= c->n_fleets) {
+    if (!is_spread(ctx)) {
         return POLICY_SKIP;
     }
     const struct fleet_row *fleet = &c->fleets[ctx->game->fleet.v];
@@ -271,10 +288,15 @@ static int zone_prepare(struct policy_ctx *ctx, struct err *err)
     for (uint32_t d = 1; d < n; d++) {
         st->n_zones += st->usable->nodes[d] > 0;
     }
-    judge_zones(ctx, st);
+    bool game = ctx->game->is_game;
+    st->there = game ? fleet->dom_players : fleet->dom_servers;
+    st->own = game ? ctx->pod->players : 1;
+    if (game) {
+        judge_zones(ctx, st);
+    }
     price_zones(ctx, st);
     ctx->state = st;
-    return judge_regions(ctx, st, err);
+    return game ? judge_regions(ctx, st, err) : 0;
 }
 
 static void zone_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
@@ -337,12 +359,14 @@ static void zone_explain(const struct policy_ctx *ctx, node_ix node, struct poli
         return;
     }
     const struct fleet_row *f = st->fleet;
-    int64_t after = at_i64(f->dom_players, f->dom_cap, zone) + ctx->pod->players;
+    int64_t after = at_i64(st->there, f->dom_cap, zone) + st->own;
+    const char *what = ctx->game->is_game ? "players" : "pods";
+    ret->unit = what;
     ret->value = (double)after - st->target[zone];
     double share = st->total > 0 ? (double)after / (double)st->total : 0;
-    note_add(ret, "%lld players here after it, target %.0f", (long long)after, st->target[zone]);
+    note_add(ret, "%lld %s here after it, target %.0f", (long long)after, what, st->target[zone]);
     if (f->servers >= (int64_t)st->n_zones && share > 1.0 / st->n_zones + BLAST_GOAL_MARGIN) {
-        note_add(ret, "this zone's loss hits %.0f %% of the fleet", share * 100);
+        note_add(ret, "this zone's loss hits %.0f %% of its %s", share * 100, what);
     }
     int64_t lost = at_i64(f->dom_servers, f->dom_cap, zone) + 1,
             room = room_elsewhere(ctx, k, zone);

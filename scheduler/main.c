@@ -2,20 +2,22 @@
  *
  * Installed a second time as kubectl-spawnpoint, which makes it a kubectl plug-in.
  * SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/attr.h"
 #include "base/str.h"
-#ifdef SP_HAVE_DAEMON
 #include "daemon/daemon_main.h"
 #include "daemon/snapshot_main.h"
-#endif
-#if defined(SP_HAVE_SIMULATE) || defined(SP_HAVE_EXPLAIN) || defined(SP_HAVE_COMPARE) || \
-    defined(SP_HAVE_CONFIG) || defined(SP_HAVE_DEMO)
 #include "sim/sim_main.h"
-#endif
 #include "spawnpoint_version.h"
+#include "wire/jdoc.h"
+#include "wire/jsonc.h"
 
 #define EXIT_USAGE 2
 
@@ -28,27 +30,13 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-#ifdef SP_HAVE_DAEMON
     {"serve", serve_main, "answer kube-scheduler's extender calls"},
-#endif
-#ifdef SP_HAVE_SIMULATE
     {"simulate", simulate_main, "place the waiting pods of a cluster dump, or all of them"},
-#endif
-#ifdef SP_HAVE_EXPLAIN
     {"explain", explain_main, "why here, why not there, and what would change it"},
-#endif
-#ifdef SP_HAVE_COMPARE
     {"compare", compare_main, "two or more policies on the same input"},
-#endif
-#ifdef SP_HAVE_CONFIG
     {"config", config_main, "print, check and explain the configuration"},
-#endif
-#ifdef SP_HAVE_DEMO
     {"demo", demo_main, "the whole tour without a cluster"},
-#endif
-#ifdef SP_HAVE_DAEMON
     {"snapshot", snapshot_main, "dump a live cluster into a file"},
-#endif
     {"version", version_main, "print the version"},
 };
 
@@ -87,7 +75,13 @@ static int unknown_verb(const char *word)
         names[i] = verbs[i].name;
     }
     const char *near = str_nearest(str_c(word), names, SP_COUNTOF(names));
-    (void)fprintf(stderr, "spawnpoint: unknown command \"%s\"", word);
+    (void)fputs("spawnpoint: unknown command \"", stderr);
+    struct str rest = str_c(word);
+    for (size_t n; rest.n > 0; rest = (struct str){rest.p + n, rest.n - n}) {
+        bool fit = str_printable(rest, &n);
+        (void)fwrite(fit ? rest.p : "?", 1, fit ? n : 1, stderr);
+    }
+    (void)fputc('"', stderr);
     if (near != NULL) {
         (void)fprintf(stderr, "; did you mean \"%s\"?", near);
     }
@@ -95,7 +89,28 @@ static int unknown_verb(const char *word)
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+#define EXIT_INTERRUPTED 130
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    _exit(EXIT_INTERRUPTED);
+}
+
+/* Verbs that wait for something install their own handlers over these. A reader that went away is an error like a full
+ * disk: said, and exit 1. */
+static void default_signals(void)
+{
+    struct sigaction interrupt = {.sa_handler = on_interrupt}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction inherited;
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    /* started with & by a shell: Ctrl-C is not meant for this process */
+    if (sigaction(SIGINT, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
+        (void)sigaction(SIGINT, &interrupt, NULL);
+    }
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
@@ -115,4 +130,20 @@ int main(int argc, char **argv)
         }
     }
     return unknown_verb(word);
+}
+
+int main(int argc, char **argv)
+{
+    default_signals();
+    jsonc_init();
+    jdoc_init();
+    int code = run(argc, argv);
+    errno = 0;
+    bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
+    if (lost && code == 0) {
+        (void)fprintf(stderr, "spawnpoint: standard output cannot be written: %s\n",
+                      errno != 0 ? strerror(errno) : "some of it was lost");
+        return 1;
+    }
+    return code;
 }

@@ -323,6 +323,18 @@ static int check_named_clusters(const struct args *a, FILE *errors)
     return SIM_OK;
 }
 
+/* What was read from standard input is gone: a second reader would get nothing. */
+static int check_standard_input(const struct args *a, FILE *errors)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->clusters.n + a->workloads.n; i++) {
+        const char *path =
+            i < a->clusters.n ? a->clusters.p[i] : a->workloads.p[i - a->clusters.n];
+        n += strcmp(path, "-") == 0;
+    }
+    return n < 2 ? SIM_OK : usage_error(a, errors, "standard input can be read once: give - only once", NULL);
+}
+
 static int check_whole(const struct args *a, FILE *errors)
 {
     if (a->verb == VERB_DEMO) {
@@ -352,7 +364,8 @@ static int check_whole(const struct args *a, FILE *errors)
     if (a->verb == VERB_COMPARE && a->policies.n < 2) {
         return usage_error(a, errors, "give at least two --policy", NULL);
     }
-    return check_named_clusters(a, errors);
+    int code = check_named_clusters(a, errors);
+    return code != SIM_OK ? code : check_standard_input(a, errors);
 }
 
 int args_parse(enum sim_verb verb, int argc, char **argv, struct args *ret, FILE *errors)

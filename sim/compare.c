@@ -131,6 +131,7 @@ static void tell_pair(const struct report *r, size_t a, size_t b, struct buf *ou
     buf_init(&bad, 4096);
     unsigned n_a = tell_side(r, a, b, 'a', &good), n_b = tell_side(r, a, b, 'b', &bad);
     struct str name_a = r->policies.p[a], name_b = r->policies.p[b];
+    out->broken = out->broken || good.broken || bad.broken;
     if (n_a == 0 && n_b == 0) {
         buf_printf(out, "%.*s and %.*s come out alike.", STR_ARG(name_a), STR_ARG(name_b));
         return;

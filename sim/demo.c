@@ -181,7 +181,7 @@ static int ask_one(struct demo *d, const struct world *w, const char *fleet, uin
     double start = now_ms();
     struct http_ask ask = {
         .method = "POST", .url = url, .body = buf_view(&request), .timeout_ms = ASK_TIMEOUT_MS};
-    int rc = http_client_call(&ask, &reply, &status, err);
+    int rc = http_client_init() ? http_client_call(&ask, &reply, &status, err) : err_nomem(err);
     double took = now_ms() - start;
     if (rc == 0 && status != 200) {
         rc = err_set(err, -EPROTO, "/filter answered %d", status);

@@ -195,6 +195,9 @@ static int collect_pods(struct explain_job *job, struct err *err)
 
 static int flush(struct explain_job *job, struct err *err)
 {
+    if (job->out.starved) {
+        return err_nomem(err);
+    }
     if (job->out.broken) {
         return err_set(err, -E2BIG, "an explanation is larger than %u bytes, or memory is short",
                        LIMIT_REPORT_BYTES);
@@ -256,8 +259,8 @@ static int run_offline(struct explain_job *job)
 {
     struct err err = ERR_NONE;
     struct policy_choice choice;
-    int rc = world_choose(job->args.policies.n > 0 ? job->args.policies.p[0] : "spawnpoint",
-                          &choice, &err);
+    int rc = sim_world_choose(job->args.policies.n > 0 ? job->args.policies.p[0] : "spawnpoint",
+                              &choice, &err);
     if (rc != 0) {
         return fail(&err, rc == -EINVAL ? SIM_USAGE : SIM_ERROR);
     }
@@ -302,10 +305,10 @@ static int ask_server(struct explain_job *job, const char *pod, struct buf *body
     put_query(&url, pod);
     buf_char(&url, '\0');
     if (url.broken) {
-        return err_set(err, -EINVAL, "the URL is too long");
+        return url.starved ? err_nomem(err) : err_set(err, -EINVAL, "the URL is too long");
     }
     struct http_ask ask = {.method = "GET", .url = url.p, .timeout_ms = SERVER_TIMEOUT_MS};
-    int rc = http_client_call(&ask, body, &status, err);
+    int rc = http_client_init() ? http_client_call(&ask, body, &status, err) : err_nomem(err);
     if (rc != 0) {
         return rc;
     }

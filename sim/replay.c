@@ -202,7 +202,7 @@ static enum placed_state why_not(const struct cluster *c, const struct pod_req *
 static int keep_reason(struct replay *r, struct placement *p, struct buf *text, struct err *err)
 {
     p->reason = arena_str(&r->arena, buf_view(text));
-    return p->reason.p == NULL ? err_nomem(err) : 0;
+    return p->reason.p == NULL || text->broken ? err_nomem(err) : 0;
 }
 
 static int place_one(struct cluster *c, struct engine *e, const struct replay_opts *opts,

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/report_rows.h"
 
+/* Quotes doubled; what may not reach a terminal becomes a question mark. */
+static void put_clean(struct buf *b, struct str s)
+{
+    size_t len;
+    for (size_t i = 0; i < s.n; i += len) {
+        bool fit = str_printable((struct str){s.p + i, s.n - i}, &len);
+        buf_lit(b, s.p[i] == '"' ? "\"" : "");
+        buf_put(b, fit ? s.p + i : "?", fit ? len : 1);
+    }
+}
+
 /* A leading =, +, - or @ would be run as a formula by a spreadsheet. */
 static void put_cell(struct buf *b, struct str s)
 {
@@ -9,14 +20,11 @@ static void put_cell(struct buf *b, struct str s)
         quote = quote || memchr(",\"\r\n", s.p[i], 4) != NULL;
     }
     if (!quote) {
-        buf_str(b, s);
+        put_clean(b, s);
         return;
     }
     buf_lit(b, formula ? "\"'" : "\"");
-    for (size_t i = 0; i < s.n; i++) {
-        buf_lit(b, s.p[i] == '"' ? "\"" : "");
-        buf_char(b, s.p[i]);
-    }
+    put_clean(b, s);
     buf_char(b, '"');
 }
 

@@ -98,6 +98,7 @@ static void put_value(const struct table *t, size_t metric, double value, enum s
     buf_init(&text, 256);
     compare_print_value(t->r, metric, value, &text);
     style_right(t->out, &t->opts->style, ink, buf_view(&text), width);
+    t->out->broken = t->out->broken || text.broken;
 }
 
 static void put_signed(const struct table *t, size_t metric, double value, struct buf *text)
@@ -125,6 +126,7 @@ static void put_difference(const struct table *t, size_t metric)
     }
     style_right(t->out, &t->opts->style, d->better == 'n' ? INK_DIM : INK_PLAIN, buf_view(&text),
                 t->n_seeds > 1 ? 26 : 16);
+    t->out->broken = t->out->broken || text.broken;
 }
 
 static void put_row(const struct table *t, size_t metric)

@@ -47,7 +47,7 @@ static int prepare(struct job *job)
     }
     for (size_t i = 0; i < names.n; i++) {
         struct policy_choice choice;
-        int rc = world_choose(names.p[i], &choice, &err);
+        int rc = sim_world_choose(names.p[i], &choice, &err);
         if (rc != 0) {
             return fail(job, &err, rc == -EINVAL ? SIM_USAGE : SIM_ERROR);
         }
@@ -94,6 +94,9 @@ static int print(const struct job *job, struct err *err)
     case FORMAT_CSV:
         report_write_csv(r, &out);
         break;
+    }
+    if (out.starved) {
+        return err_nomem(err);
     }
     if (out.broken) {
         return err_set(err, -E2BIG, "the report is larger than %u bytes, or memory is short",

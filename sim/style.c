@@ -19,15 +19,10 @@ bool style_utf8_locale(void)
 
 static void put_clean(struct buf *out, struct str text)
 {
-    bool valid = str_utf8_ok(text);
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool control = c < 0x20 || c == 0x7f || (c >= 0x80 && !valid) ||
-                       (c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0);
-        buf_char(out, control ? '?' : (char)c);
-        if (control && c == 0xc2 && valid) {
-            i++; /* the rest of a C1 control character */
-        }
+    size_t len;
+    for (size_t i = 0; i < text.n; i += len) {
+        bool fit = str_printable((struct str){text.p + i, text.n - i}, &len);
+        buf_put(out, fit ? text.p + i : "?", fit ? len : 1);
     }
 }
 

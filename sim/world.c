@@ -52,6 +52,9 @@ static int read_file(const char *path, struct buf *out, struct err *err)
     if (failed != 0) {
         return err_set(err, -failed, "%.200s: %s", path, strerror(failed));
     }
+    if (out->starved) {
+        return err_nomem(err);
+    }
     return out->broken ? err_set(err, -E2BIG, "%.200s: larger than %zu bytes", path, out->max) : 0;
 }
 
@@ -82,10 +85,10 @@ static int check_kind(const char *path, struct err *err)
         }
     }
     arena_done(&arena);
-    return rc;
+    return rc == 0 && unread.code == -ENOMEM ? err_nomem(err) : rc;
 }
 
-int world_choose(const char *word, struct policy_choice *ret, struct err *err)
+int sim_world_choose(const char *word, struct policy_choice *ret, struct err *err)
 {
     const struct preset *preset = preset_find(str_c(word));
     if (preset != NULL) {
@@ -137,6 +140,9 @@ static int read_standard_input(struct world_source *src, struct err *err)
     }
     if (ferror(stdin) != 0) {
         return err_set(err, -EIO, "standard input cannot be read");
+    }
+    if (src->standard_input.starved) {
+        return err_nomem(err);
     }
     return src->standard_input.broken ? err_set(err, -E2BIG, "standard input is too large") : 0;
 }

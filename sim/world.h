@@ -29,7 +29,7 @@ struct world {
 };
 
 /* -EINVAL: no such preset (the text lists those that exist), or a file of another kind. -ENOENT: no such file. */
-int world_choose(const char *word, struct policy_choice *ret, struct err *err) SP_MUST_CHECK;
+int sim_world_choose(const char *word, struct policy_choice *ret, struct err *err) SP_MUST_CHECK;
 /* sim_world_close is needed in any case. */
 int sim_world_open(struct world_source *src, const struct policy_choice *choice, struct world *ret,
                    struct err *err) SP_MUST_CHECK;

@@ -59,12 +59,17 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t size)
 }
 
 #ifndef ARENA_ONE_BLOCK_PER_PIECE
-/* Chunks double with what is already held, so that n pieces cost log n chunks. */
+/* Chunks double with what is already held, so that n pieces cost log n chunks. What was needed before the last reset is
+ * taken as one chunk, so that equal work finds it there the next time and takes nothing from the heap. */
 static size_t chunk_size_for(const struct arena *a, size_t n)
 {
     size_t size = a->held_bytes < CHUNK_BYTES_MIN ? CHUNK_BYTES_MIN : a->held_bytes;
     if (size > CHUNK_BYTES_MAX) {
         size = CHUNK_BYTES_MAX;
+    }
+    if (a->head != NULL && a->head->next == NULL && a->peak_bytes > size &&
+        a->peak_bytes <= CHUNK_BYTES_MAX) {
+        size = a->peak_bytes;
     }
     return size < n ? n : size;
 }

@@ -50,7 +50,7 @@ static char *room(struct buf *b, size_t n)
             cap = cap > b->max / 2 ? b->max : cap * 2;
         }
         if (grow_to(b, cap > b->max ? b->max : cap) != 0) {
-            b->broken = true;
+            b->broken = b->starved = true;
             return NULL;
         }
     }
@@ -60,7 +60,7 @@ static char *room(struct buf *b, size_t n)
 void buf_clear(struct buf *b)
 {
     b->n = 0;
-    b->broken = false;
+    b->broken = b->starved = false;
 }
 
 void buf_done(struct buf *b)
@@ -186,6 +186,16 @@ static void json_escape(struct buf *b, unsigned char c)
     }
 }
 
+/* A character of two or three bytes that a terminal would obey: \u0080 to \u009f, \u2028, marks of direction. */
+static void json_escape_wide(struct buf *b, const unsigned char *p, size_t len)
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned c = len == 2 ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu)
+                          : (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+    char esc[6] = {'\\', 'u', hex[c >> 12], hex[c >> 8 & 15u], hex[c >> 4 & 15u], hex[c & 15u]};
+    buf_put(b, esc, sizeof esc);
+}
+
 void buf_json_str(struct buf *b, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
@@ -197,13 +207,16 @@ void buf_json_str(struct buf *b, struct str s)
             i++;
             continue;
         }
-        size_t len = c >= 0x80u ? utf8_char(p + i, s.n - i) : 0;
-        if (len > 0) {
+        size_t len = c >= 0x80u ? utf8_char(p + i, s.n - i) : 0, shown;
+        if (len > 0 && str_printable((struct str){s.p + i, s.n - i}, &shown)) {
             i += len;
             continue;
         }
         buf_put(b, p + run, i - run);
-        if (c >= 0x80u) {
+        if (len > 0) {
+            json_escape_wide(b, p + i, len);
+            i += len - 1;
+        } else if (c >= 0x80u) {
             buf_put(b, "\xef\xbf\xbd", 3);
         } else {
             json_escape(b, c);

@@ -13,7 +13,8 @@
 struct buf {
     char *p;
     size_t n, cap, max;
-    bool broken; /* overflow or short memory: the content is not to be used */
+    bool broken;  /* overflow or short memory: the content is not to be used */
+    bool starved; /* broken by short memory, not by the maximum */
 };
 
 void buf_init(struct buf *b, size_t max);

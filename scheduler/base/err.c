@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cuts a half multi-byte character off the end and makes control bytes harmless for logs and terminals. */
+#include "base/str.h"
+
+/* Cuts a half multi-byte character off the end; what may not reach a log or a terminal becomes a question mark. */
 static void clean_text(char *text, bool was_cut)
 {
     size_t n = strlen(text);
@@ -26,11 +28,16 @@ static void clean_text(char *text, bool was_cut)
             }
         }
     }
-    for (char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20u || *c == 0x7f) {
-            *c = '?';
+    size_t from = 0, to = 0, len;
+    for (n = strlen(text); from < n; from += len) {
+        if (str_printable((struct str){text + from, n - from}, &len)) {
+            memmove(text + to, text + from, len);
+            to += len;
+        } else {
+            text[to++] = '?';
         }
     }
+    text[to] = '\0';
 }
 
 int err_set(struct err *err, int code, const char *fmt, ...)

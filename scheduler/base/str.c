@@ -125,6 +125,30 @@ bool str_utf8_ok(struct str s)
     return true;
 }
 
+bool str_printable(struct str s, size_t *ret_n)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    unsigned char c = p[0];
+    *ret_n = 1;
+    if (c < 0x80u) {
+        return c >= 0x20u && c != 0x7fu;
+    }
+    size_t len = c >= 0xf0u ? 4 : c >= 0xe0u ? 3 : 2;
+    if (s.n < len || !str_utf8_ok((struct str){s.p, len})) {
+        return false;
+    }
+    *ret_n = len;
+    if (len == 2) {
+        return c != 0xc2u || p[1] >= 0xa0u; /* U+0080 to U+009F */
+    }
+    if (len == 3 && c == 0xe2u && p[1] == 0x80u) {
+        return p[2] < 0x8eu || (p[2] > 0x8fu && p[2] < 0xa8u) ||
+               p[2] > 0xaeu; /* U+200E, F, 2028 to 202E */
+    }
+    return !(len == 3 && c == 0xe2u && p[1] == 0x81u && p[2] >= 0xa6u &&
+             p[2] <= 0xa9u); /* U+2066 to 2069 */
+}
+
 /* --- SipHash (Aumasson and Bernstein, 2012) with one compression and three finalisation rounds --- */
 
 struct sip {
@@ -179,7 +203,8 @@ uint64_t str_hash(struct str s, uint64_t key0, uint64_t key1)
     }
     uint64_t last = (uint64_t)s.n << 56;
     if (s.n >= 8 && left > 0) {
-        last |= load64(p + left - 8) >> (8 * (8 - left)); /* the last eight bytes, without those that were taken */
+        last |= load64(p + left - 8) >>
+                (8 * (8 - left)); /* the last eight bytes, without those that were taken */
     } else {
         for (unsigned i = 0; i < left; i++) {
             last |= (uint64_t)p[i] << (8 * i);

@@ -41,6 +41,9 @@ struct str str_trim(struct str s); /* ASCII white space off both ends */
  * the last piece. */
 struct str str_cut(struct str *rest, char sep);
 bool str_utf8_ok(struct str s); /* well-formed, no surrogates, no over-long forms */
+/* May the first character of s (not empty) stand in a terminal, a log line or a message? No: control characters (C0,
+ * DEL, C1), line separators, marks that turn the direction of text, and bytes that are no UTF-8. *ret_n: its bytes. */
+bool str_printable(struct str s, size_t *ret_n);
 uint64_t str_hash(struct str s, uint64_t key0,
                   uint64_t key1); /* SipHash-1-3: safe against flooding */
 

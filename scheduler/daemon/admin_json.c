@@ -14,7 +14,8 @@ const char *admin_verb_name(enum metric_verb verb)
 
 const char *admin_result_name(enum metric_result result)
 {
-    static const char *const names[] = {"placed", "no_node", "unknown_node", "full_node", "fallback"};
+    static const char *const names[] = {"placed", "no_node", "unknown_node", "full_node",
+                                        "fallback"};
     return names[result];
 }
 
@@ -24,14 +25,18 @@ void admin_write_configz(struct state *st, struct buf *out)
     struct buf yaml;
     buf_init(&yaml, out->max);
     config_print(&yaml, &live->s);
-    buf_lit(out, "{\"apiVersion\":\"" CONFIG_API_VERSION "\",\"kind\":\"" CONFIG_KIND "\",\"source\":");
+    buf_lit(out,
+            "{\"apiVersion\":\"" CONFIG_API_VERSION "\",\"kind\":\"" CONFIG_KIND "\",\"source\":");
     buf_json_str(out, live->s.source);
-    buf_printf(out, ",\"generation\":%llu,\"decide\":\"%s\",\"reservationTTLMs\":%lld,\"loaded\":\"",
-               (unsigned long long)live->generation, live_decide_name(live->decide), (long long)live->ttl_ms);
+    buf_printf(out,
+               ",\"generation\":%llu,\"decide\":\"%s\",\"reservationTTLMs\":%lld,\"loaded\":\"",
+               (unsigned long long)live->generation, live_decide_name(live->decide),
+               (long long)live->ttl_ms);
     char when[40];
     buf_put(out, when, str_from_time_ms(when, live->loaded_ms));
     (void)state_lock(st, 0);
-    buf_printf(out, "\",\"lastReloadSuccess\":%s,\"lastReloadError\":", st->last_reload_ok ? "true" : "false");
+    buf_printf(out, "\",\"lastReloadSuccess\":%s,\"lastReloadError\":",
+               st->last_reload_ok ? "true" : "false");
     if (st->last_reload_ok) {
         buf_lit(out, "null");
     } else {
@@ -62,14 +67,15 @@ static void put_record(const struct state *st, struct buf *out, const struct dec
     size_t n = str_from_time_ms(when, r->wall_ms);
     buf_printf(out, "{\"seq\":%llu,\"time\":\"", (unsigned long long)r->seq);
     buf_put(out, when, n);
-    buf_printf(out, "\",\"verb\":\"%s\",\"way\":\"%s\",\"result\":\"%s\",\"pod\":", admin_verb_name(r->verb),
-               live_decide_name(r->way), admin_result_name(r->result));
+    buf_printf(out, "\",\"verb\":\"%s\",\"way\":\"%s\",\"result\":\"%s\",\"pod\":",
+               admin_verb_name(r->verb), live_decide_name(r->way), admin_result_name(r->result));
     struct buf pod;
     buf_init(&pod, 4096);
     buf_str(&pod, r->ns);
     buf_char(&pod, '/');
     buf_str(&pod, r->name);
     buf_json_str(out, buf_view(&pod));
+    out->broken = out->broken || pod.broken;
     buf_done(&pod);
     put_name(out, "chosen", r->chosen);
     buf_lit(out, ",\"total\":");
@@ -78,10 +84,13 @@ static void put_record(const struct state *st, struct buf *out, const struct dec
     put_name(out, "runnerUp", r->runner_up);
     buf_lit(out, ",\"runnerUpTotal\":");
     buf_f64(out, (double)r->runner_total / 1e9);
-    buf_printf(out, ",\"asked\":%u,\"unknown\":%u,\"feasible\":%u,\"reserved\":%s,\"reservationHeld\":%s,\"wholeNodes\":%s",
+    buf_printf(out,
+               ",\"asked\":%u,\"unknown\":%u,\"feasible\":%u,\"reserved\":%s,\"reservationHeld\":%"
+               "s,\"wholeNodes\":%s",
                r->n_asked, r->n_unknown, r->n_feasible, r->reserved ? "true" : "false",
                r->reserved && r->released_seq == 0 ? "true" : "false", r->whole ? "true" : "false");
-    put_name(out, "mostRefusedFor", r->top_reason ? str_c(reason_text((enum reason)r->top_reason)) : STR_NONE);
+    put_name(out, "mostRefusedFor",
+             r->top_reason ? str_c(reason_text((enum reason)r->top_reason)) : STR_NONE);
     buf_printf(out, ",\"mostRefused\":%u,\"waitedSeconds\":", r->n_top_reason);
     buf_f64(out, (double)r->waited_ms / 1e3);
     buf_lit(out, ",\"tookSeconds\":");

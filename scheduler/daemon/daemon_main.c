@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/clock.h"
@@ -18,13 +19,16 @@
 #include "daemon/signals.h"
 #include "wire/jsonc.h"
 
-#define EXIT_ERROR 1
-#define EXIT_USAGE 2
-#define EXIT_INTERRUPTED 130
-#define TICK_MS 250
-#define RELOAD_EVERY_MS 1000
-#define DRAIN_MS 10000 /* in-flight requests have this long after the shutdown delay */
-#define ADMIN_CONNECTIONS 64
+#define EXIT_ERROR           1
+#define EXIT_USAGE           2
+#define EXIT_INTERRUPTED     130
+#define TICK_MS              250
+#define RELOAD_EVERY_MS      1000
+#define DRAIN_MS             10000 /* in-flight requests have this long after the shutdown delay */
+#define EXTENDER_CONNECTIONS 128
+#define ADMIN_CONNECTIONS    64
+#define OTHER_FILES          24 /* descriptors for ports, signals and files being read */
+#define CONNECTIONS_MIN      4
 
 struct daemon_root {
     struct serve_args args;
@@ -43,20 +47,25 @@ struct daemon_root {
 static unsigned in_flight(void *ctx)
 {
     const struct daemon_root *d = ctx;
-    return (d->extender ? http_server_in_flight(d->extender) : 0) + (d->admin ? http_server_in_flight(d->admin) : 0);
+    return (d->extender ? http_server_in_flight(d->extender) : 0) +
+           (d->admin ? http_server_in_flight(d->admin) : 0);
 }
 
 static unsigned connections(void *ctx)
 {
     const struct daemon_root *d = ctx;
-    return (d->extender ? http_server_connections(d->extender) : 0) + (d->admin ? http_server_connections(d->admin) : 0);
+    return (d->extender ? http_server_connections(d->extender) : 0) +
+           (d->admin ? http_server_connections(d->admin) : 0);
 }
 
-static void on_done(void *ctx, const struct http_exchange *x, size_t request_bytes, size_t reply_bytes, int64_t took_ns)
+static void on_done(void *ctx, const struct http_exchange *x, size_t request_bytes,
+                    size_t reply_bytes, int64_t took_ns)
 {
     (void)ctx;
-    enum metric_verb verb = x->verb >= 0 && x->verb < VERB_COUNT ? (enum metric_verb)x->verb : VERB_OTHER;
-    metric_observe(METRIC_REQUEST_SECONDS, metric_verb_code(verb, x->status), (double)took_ns / 1e9);
+    enum metric_verb verb =
+        x->verb >= 0 && x->verb < VERB_COUNT ? (enum metric_verb)x->verb : VERB_OTHER;
+    metric_observe(METRIC_REQUEST_SECONDS, metric_verb_code(verb, x->status),
+                   (double)took_ns / 1e9);
     metric_observe(METRIC_REQUEST_BYTES, verb, (double)request_bytes);
     metric_observe(METRIC_RESPONSE_BYTES, verb, (double)reply_bytes);
 }
@@ -68,7 +77,8 @@ static void on_failed(void *ctx, const char *cause)
     (void)ctx;
     metric_add(METRIC_HTTP_FAILURES, metric_cause(cause), 1);
     if (log_allowed(&limit, clock_mono_ms(), 10000, &skipped)) {
-        LOG_INFO("Ended a connection without an answer", KV_C("cause", cause), KV_I("skipped", skipped));
+        LOG_INFO("Ended a connection without an answer", KV_C("cause", cause),
+                 KV_I("skipped", skipped));
     }
 }
 
@@ -98,7 +108,8 @@ static int check_args(struct daemon_root *d, int *ret_exit)
         return usage_error("--listen: ", err.text);
     }
     if (!loopback) {
-        return usage_error("--listen: ", "off loopback the extender port needs mutual TLS, which this version does not have; use "
+        return usage_error("--listen: ", "off loopback the extender port needs mutual TLS, which "
+                                         "this version does not have; use "
                                          "127.0.0.1 or [::1]");
     }
     if (http_address_loopback(d->args.admin_listen, &d->routes.loopback, &err) != 0) {
@@ -108,12 +119,30 @@ static int check_args(struct daemon_root *d, int *ret_exit)
     return 0;
 }
 
+/* Where few descriptors are allowed, fewer connections are taken: accepting must never fail for want of one. */
+static void fit_descriptors(struct http_opts *o)
+{
+    struct rlimit files;
+    unsigned all = EXTENDER_CONNECTIONS + ADMIN_CONNECTIONS;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < all + OTHER_FILES) {
+        unsigned n = files.rlim_cur > OTHER_FILES ? (unsigned)files.rlim_cur - OTHER_FILES : 0;
+        o->max_connections = o->max_connections * n / all;
+        if (o->max_connections < CONNECTIONS_MIN) {
+            o->max_connections = CONNECTIONS_MIN;
+        }
+    }
+    o->spare = o->max_connections / 4;
+}
+
 static int start_servers(struct daemon_root *d, struct err *err)
 {
     struct http_opts o;
     http_opts_default(&o);
     o.listen = d->args.listen;
-    o.events = (struct http_events){&d->state, routes_extender_route, routes_extender_handle, on_done, on_failed};
+    o.max_connections = EXTENDER_CONNECTIONS;
+    fit_descriptors(&o);
+    o.events = (struct http_events){&d->state, routes_extender_route, routes_extender_handle,
+                                    on_done, on_failed};
     int rc = http_server_start(&d->extender, &o, err);
     if (rc != 0) {
         return rc;
@@ -126,7 +155,9 @@ static int start_servers(struct daemon_root *d, struct err *err)
     http_opts_default(&o);
     o.listen = d->args.admin_listen;
     o.max_connections = ADMIN_CONNECTIONS;
-    o.events = (struct http_events){&d->routes, routes_admin_route, routes_admin_handle, on_done, on_failed};
+    fit_descriptors(&o);
+    o.events = (struct http_events){&d->routes, routes_admin_route, routes_admin_handle, on_done,
+                                    on_failed};
     return http_server_start(&d->admin, &o, err);
 }
 
@@ -182,7 +213,8 @@ static void wind_down(struct daemon_root *d, int64_t delay_ms)
         int wait_ms = draining ? 10 : left < TICK_MS ? (int)left : TICK_MS;
         enum signal_event e = signals_wait(d->signals, wait_ms);
         if (e == SIGNAL_STOP || e == SIGNAL_INTERRUPT) {
-            LOG_WARN("Stopped at once by a second signal", KV_I("inFlight", http_server_in_flight(d->extender)));
+            LOG_WARN("Stopped at once by a second signal",
+                     KV_I("inFlight", http_server_in_flight(d->extender)));
             _exit(EXIT_ERROR);
         }
         tick(d, &next_reload_ms);
@@ -216,6 +248,11 @@ static int serve(struct daemon_root *d)
     if (rc != 0) {
         return fail(&err);
     }
+    if (!d->state.view) {
+        LOG_INFO("Loaded the cluster", KV_I("nodes", d->state.main.c->n_nodes),
+                 KV_I("pods", d->state.main.c->n_pods_live),
+                 KV_C("decide", live_decide_name(d->state.live->decide)));
+    }
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
     if (d->state.view) {
@@ -225,13 +262,10 @@ static int serve(struct daemon_root *d)
         if (rc != 0) {
             return fail(&err);
         }
-    } else {
-        LOG_INFO("Serving", KV_I("nodes", d->state.main.c->n_nodes), KV_I("pods", d->state.main.c->n_pods_live),
-                 KV_C("decide", live_decide_name(d->state.live->decide)));
     }
     char ready[400];
-    (void)snprintf(ready, sizeof ready, "ready extender=%s admin=%s", http_server_address(d->extender),
-                   http_server_address(d->admin));
+    (void)snprintf(ready, sizeof ready, "ready extender=%s admin=%s",
+                   http_server_address(d->extender), http_server_address(d->admin));
     log_plain(ready);
     enum signal_event e = run(d);
     wind_down(d, e == SIGNAL_INTERRUPT ? 0 : d->args.shutdown_delay_ms);

@@ -171,7 +171,7 @@ int decide_answer(struct decide *x, struct decided *ret, struct err *err)
 {
     count_rejects(x);
     bool found = x->d.chosen.v != IX_NONE;
-    ret->result = found           ? x->d.all_full ? RESULT_FULL_NODE : RESULT_PLACED
+    ret->result = found              ? x->d.all_full ? RESULT_FULL_NODE : RESULT_PLACED
                   : x->n_unknown > 0 ? RESULT_UNKNOWN_NODE
                                      : RESULT_NO_NODE;
     if (x->verb == VERB_PRIORITIZE) {

@@ -7,8 +7,8 @@
 #include "daemon/clock.h"
 #include "daemon/log.h"
 
-#define HASH_A 0x6e6f646573757365u
-#define HASH_B 0x77686f6c65646174u
+#define HASH_A                 0x6e6f646573757365u
+#define HASH_B                 0x77686f6c65646174u
 #define UNKNOWN_SLOTS_PER_NAME 2
 
 static bool over_budget(void *arg)
@@ -43,7 +43,8 @@ struct once {
     uint32_t mask;
 };
 
-static int note_unknown(struct decide *x, struct once *o, uint32_t i, uint32_t *ret_duplicates, struct err *err)
+static int note_unknown(struct decide *x, struct once *o, uint32_t i, uint32_t *ret_duplicates,
+                        struct err *err)
 {
     if (!o->slots) {
         uint32_t n = 16;
@@ -114,7 +115,8 @@ static int take_nodes(struct decide *x, struct err *err)
         struct str json = a->nodes_json[i];
         struct whole_hash h = {str_hash(json, HASH_A, x->st->reserve.key0), json.n};
         node_ix node = cluster_find_node(m->c, a->nodes[i].meta.name);
-        if (node.v != IX_NONE && node.v < m->n_rows && m->hashes[node.v].a == h.a && m->hashes[node.v].b == h.b) {
+        if (node.v != IX_NONE && node.v < m->n_rows && m->hashes[node.v].a == h.a &&
+            m->hashes[node.v].b == h.b) {
             continue;
         }
         int rc = cluster_upsert_node(m->c, &a->nodes[i], &node, err);
@@ -135,8 +137,10 @@ static void lift_itself(struct decide *x)
 {
     struct cluster *c = x->m->c;
     const struct meta_desc *meta = &x->args->pod.meta;
-    pod_ix p = meta->uid.n > 0 ? cluster_find_pod_uid(c, meta->uid) : cluster_find_pod(c, meta->ns, meta->name);
-    if (p.v != IX_NONE && c->pod[p.v].live && !c->pod[p.v].assumed && c->pod[p.v].node.v != IX_NONE) {
+    pod_ix p = meta->uid.n > 0 ? cluster_find_pod_uid(c, meta->uid)
+                               : cluster_find_pod(c, meta->ns, meta->name);
+    if (p.v != IX_NONE && c->pod[p.v].live && !c->pod[p.v].assumed &&
+        c->pod[p.v].node.v != IX_NONE) {
         cluster_lift(c, p);
         x->lifted = p;
     }
@@ -146,7 +150,8 @@ static void unlift_itself(struct decide *x)
 {
     struct err err = ERR_NONE;
     if (x->lifted.v != IX_NONE && cluster_unlift(x->m->c, x->lifted, &err) != 0) {
-        LOG_ERROR("Lost count of a bound pod", KV_S("pod", x->args->pod.meta.name), KV_C("err", err.text));
+        LOG_ERROR("Lost count of a bound pod", KV_S("pod", x->args->pod.meta.name),
+                  KV_C("err", err.text));
     }
     x->lifted = POD_NONE;
 }
@@ -155,7 +160,8 @@ static void unlift_itself(struct decide *x)
 static void recall(struct decide *x, struct track *ret_old)
 {
     struct state *st = x->st;
-    struct pod_key key = reserve_key(&st->reserve, x->args->pod.meta.uid, x->args->pod.meta.ns, x->args->pod.meta.name);
+    struct pod_key key = reserve_key(&st->reserve, x->args->pod.meta.uid, x->args->pod.meta.ns,
+                                     x->args->pod.meta.name);
     int64_t now_ms = clock_mono_ms();
     x->track = reserve_touch(&st->reserve, key, now_ms);
     *ret_old = (struct track){0};
@@ -173,7 +179,8 @@ static void recall(struct decide *x, struct track *ret_old)
     }
     for (size_t i = 0; i < RESERVE_FAILS; i++) {
         const struct track_fail *f = &t->fails[i];
-        if (f->count >= 2 && f->whole == x->whole && f->node.v < x->m->n_rows && x->m->seen[f->node.v] == x->m->tick) {
+        if (f->count >= 2 && f->whole == x->whole && f->node.v < x->m->n_rows &&
+            x->m->seen[f->node.v] == x->m->tick) {
             x->last[x->n_last++] = f->node;
         }
     }
@@ -372,17 +379,25 @@ static void tell_fallback(const struct decide *x, const struct decided *ret)
 {
     static struct log_limit limit;
     uint64_t skipped = 0;
-    metric_add(METRIC_FALLBACKS, ret->on_stale == STALE_REJECT ? POLICY_REJECT : POLICY_PASSTHROUGH, 1);
+    metric_add(METRIC_FALLBACKS, ret->on_stale == STALE_REJECT ? POLICY_REJECT : POLICY_PASSTHROUGH,
+               1);
     if (log_allowed(&limit, clock_mono_ms(), 1000, &skipped)) {
-        LOG_WARN("Answered by the fallback", KV_C("policy", ret->on_stale == STALE_REJECT ? "reject" : "passthrough"),
-                 KV_S("pod", x->args->pod.meta.name), KV_I("candidates", x->n_names), KV_I("skipped", skipped));
+        LOG_WARN("Answered by the fallback",
+                 KV_C("policy", ret->on_stale == STALE_REJECT ? "reject" : "passthrough"),
+                 KV_S("pod", x->args->pod.meta.name), KV_I("candidates", x->n_names),
+                 KV_I("skipped", skipped));
     }
 }
 
-int decide_request(struct state *st, const struct extender_args *args, enum metric_verb verb, struct arena *arena,
-                   struct decided *ret, struct err *err)
+int decide_request(struct state *st, const struct extender_args *args, enum metric_verb verb,
+                   struct arena *arena, struct decided *ret, struct err *err)
 {
-    struct decide x = {.st = st, .args = args, .verb = verb, .arena = arena, .lifted = POD_NONE, .track = RESERVE_NONE};
+    struct decide x = {.st = st,
+                       .args = args,
+                       .verb = verb,
+                       .arena = arena,
+                       .lifted = POD_NONE,
+                       .track = RESERVE_NONE};
     *ret = (struct decided){0};
     x.start_ns = clock_mono_ns();
     x.deadline_ns = x.start_ns + atomic_load(&st->budget_ms) * 1000000;

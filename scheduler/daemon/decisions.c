@@ -12,6 +12,9 @@ int decisions_init(struct decisions *d, struct err *err)
         decisions_done(d);
         return err_nomem(err);
     }
+    /* Touched now: the process is as large at its start as after a day, and what does not fit shows at once. */
+    memset(d->bytes, 0xff, DECISIONS_BYTES);
+    memset(d->p, 0, DECISIONS_MAX * sizeof *d->p);
     return 0;
 }
 
@@ -27,7 +30,8 @@ struct decision_record *decisions_get(struct decisions *d, uint64_t seq)
     return seq >= d->first && seq < d->next ? &d->p[seq % DECISIONS_MAX] : NULL;
 }
 
-const struct decision_record *decisions_find(const struct decisions *d, struct str ns, struct str name)
+const struct decision_record *decisions_find(const struct decisions *d, struct str ns,
+                                             struct str name)
 {
     for (uint64_t seq = d->next; seq > d->first; seq--) {
         const struct decision_record *r = &d->p[(seq - 1) % DECISIONS_MAX];
@@ -96,8 +100,8 @@ void decisions_add(struct decisions *d, const struct decision_record *r)
         k.n_nodes = 0;
     }
     k.has_pod = k.pod_json.n > 0;
-    k.size = (size_t)(k.n_nodes + k.n_last) * sizeof *k.nodes + k.ns.n + k.name.n + k.pod_json.n + k.chosen.n +
-             k.runner_up.n + k.unknown.n;
+    k.size = (size_t)(k.n_nodes + k.n_last) * sizeof *k.nodes + k.ns.n + k.name.n + k.pod_json.n +
+             k.chosen.n + k.runner_up.n + k.unknown.n;
     char *p = room(d, k.size);
     k.at = (size_t)(p - d->bytes);
     k.nodes = keep_nodes(&p, k.nodes, k.n_nodes);

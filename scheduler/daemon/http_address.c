@@ -14,32 +14,39 @@
 
 #define BACKLOG 128
 
-static int resolve(const char *address, struct sockaddr_storage *ret, socklen_t *ret_n, struct err *err)
+static int resolve(const char *address, struct sockaddr_storage *ret, socklen_t *ret_n,
+                   struct err *err)
 {
     struct str s = str_c(address), host, port;
     const char *colon = strrchr(address, ':');
     if (!colon) {
-        return err_set(err, -EINVAL, "address \"%s\" has no port: write HOST:PORT or [IPV6]:PORT", address);
+        return err_set(err, -EINVAL, "address \"%s\" has no port: write HOST:PORT or [IPV6]:PORT",
+                       address);
     }
     host = (struct str){s.p, (size_t)(colon - s.p)};
     port = str_c(colon + 1);
     if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
         host = (struct str){host.p + 1, host.n - 2};
     } else if (memchr(host.p, ':', host.n)) {
-        return err_set(err, -EINVAL, "address \"%s\": an IPv6 host stands in brackets, [::1]:10270", address);
+        return err_set(err, -EINVAL, "address \"%s\": an IPv6 host stands in brackets, [::1]:10270",
+                       address);
     }
     int64_t number = 0;
     if (!str_to_i64(port, &number) || number < 0 || number > 65535) {
-        return err_set(err, -EINVAL, "address \"%s\": the port is a number from 0 to 65535", address);
+        return err_set(err, -EINVAL, "address \"%s\": the port is a number from 0 to 65535",
+                       address);
     }
     char host_c[256], port_c[16];
     (void)snprintf(host_c, sizeof host_c, STR_FMT, STR_ARG(host));
     (void)snprintf(port_c, sizeof port_c, "%d", (int)number);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     int rc = getaddrinfo(host.n > 0 ? host_c : NULL, port_c, &hints, &list);
     if (rc != 0 || !list) {
-        return err_set(err, -EINVAL, "address \"%s\": %s", address, rc != 0 ? gai_strerror(rc) : "nothing found");
+        return err_set(err, -EINVAL, "address \"%s\": %s", address,
+                       rc != 0 ? gai_strerror(rc) : "nothing found");
     }
     const struct addrinfo *pick = list;
     for (const struct addrinfo *a = list; host.n == 0 && a; a = a->ai_next) {
@@ -100,7 +107,8 @@ int http_listen(const char *address, int *ret, char shown[HTTP_ADDRESS_MAX], str
     }
     int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        return err_set(err, -errno, "cannot make a socket for %s: %s", address, strerrorname_np(errno));
+        return err_set(err, -errno, "cannot make a socket for %s: %s", address,
+                       strerrorname_np(errno));
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (a.ss_family == AF_INET6) {

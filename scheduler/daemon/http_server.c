@@ -19,15 +19,15 @@
 #include "base/mem.h"
 #include "daemon/clock.h"
 #include "daemon/http_address.h"
+#include "daemon/http_head.h"
 
-#define POOL_BYTES (64u << 10)      /* the library's memory of one connection: headers and pieces of a body */
-#define HEADER_BYTES_MAX (16u << 10)
-#define HEADERS_MAX 100
-#define URI_BYTES_MAX (8u << 10)
+#define POOL_BYTES \
+    (64u << 10) /* the library's memory of one connection: headers and pieces of a body */
 #define BODY_FIRST_BYTES (1u << 20) /* trusted from a Content-Length before a byte has come */
-#define KEEP_BYTES (4u << 20)       /* buffers larger than this are given back after a request */
-#define DRAIN_BYTES (16u << 20)     /* read and thrown away behind the limit before the connection is cut */
-#define STACK_BYTES (4u << 20)
+#define KEEP_BYTES       (4u << 20) /* buffers larger than this are given back after a request */
+#define DRAIN_BYTES \
+    (16u << 20) /* read and thrown away behind the limit before the connection is cut */
+#define STACK_BYTES             (4u << 20)
 #define TCP_INFO_BYTES_RECEIVED 128 /* offset of tcpi_bytes_received in Linux' struct tcp_info */
 
 enum phase { PHASE_IDLE = 0, PHASE_HEADER, PHASE_BODY, PHASE_HANDLE, PHASE_WRITE };
@@ -38,6 +38,9 @@ struct slot {
     struct slot *next_free;
     int fd; /* -1: free; guarded by server->lock */
     bool cut;
+    _Atomic bool served; /* it has had an answer */
+    int target_status;  /* of the request line; the connection's own thread alone */
+    size_t target_bytes;
     _Atomic int phase;
     _Atomic int64_t since_ms;
     _Atomic uint64_t base_bytes; /* received when the connection went idle */
@@ -69,6 +72,7 @@ struct http_server {
 void http_opts_default(struct http_opts *o)
 {
     *o = (struct http_opts){.max_connections = 128,
+                            .spare = 32,
                             .max_body_bytes = LIMIT_BODY_BYTES,
                             .max_bodies_bytes = 4 * (size_t)LIMIT_BODY_BYTES,
                             .header_ms = 5000,
@@ -87,7 +91,8 @@ static uint64_t bytes_received(int fd)
     unsigned char info[512];
     socklen_t n = sizeof info;
     uint64_t ret = 0;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &n) == 0 && n >= TCP_INFO_BYTES_RECEIVED + sizeof ret) {
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &n) == 0 &&
+        n >= TCP_INFO_BYTES_RECEIVED + sizeof ret) {
         memcpy(&ret, info + TCP_INFO_BYTES_RECEIVED, sizeof ret);
     }
     return ret;
@@ -107,7 +112,8 @@ static void enter(struct slot *slot, enum phase phase)
 
 static struct slot *slot_of(struct MHD_Connection *c)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
 }
 
@@ -184,7 +190,8 @@ struct str http_query(const struct http_exchange *x, const char *name)
     size_t n = 0;
     const char *value = NULL;
     if (!r || !r->connection ||
-        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, &n) != MHD_YES) {
+        MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, &n) != MHD_YES) {
         return STR_NONE;
     }
     return value ? (struct str){value, n} : STR("");
@@ -247,7 +254,9 @@ static enum MHD_Result answer(struct http_server *s, struct request *r, bool clo
         ok = ok && MHD_add_response_header(m, "Allow", r->x.allow) == MHD_YES;
     }
     if (strncmp(r->x.type, "text/html", 9) == 0) {
-        ok = ok && MHD_add_response_header(m, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") &&
+        ok = ok &&
+             MHD_add_response_header(m, "Content-Security-Policy",
+                                     "default-src 'none'; style-src 'unsafe-inline'") &&
              MHD_add_response_header(m, "X-Content-Type-Options", "nosniff");
     }
     if (close_it || atomic_load(&s->say_close)) {
@@ -257,6 +266,9 @@ static enum MHD_Result answer(struct http_server *s, struct request *r, bool clo
     enum MHD_Result rc = ok ? MHD_queue_response(r->connection, (unsigned)r->x.status, m) : MHD_NO;
     MHD_destroy_response(m);
     r->answered = rc == MHD_YES;
+    if (r->slot) {
+        atomic_store(&r->slot->served, true);
+    }
     s->o.events.done(s->o.events.ctx, &r->x, r->body_seen, body.n, clock_mono_ns() - r->x.start_ns);
     return rc;
 }
@@ -267,26 +279,38 @@ static enum MHD_Result refuse(struct http_server *s, struct request *r, int stat
     return answer(s, r, close_it);
 }
 
+/* There is no memory for a request of ours; the library's own pool may still do. */
+static enum MHD_Result answer_without_request(struct MHD_Connection *c)
+{
+    static const char body[] = "{\"error\":\"out of memory, try again\"}";
+    struct MHD_Response *m = MHD_create_response_from_buffer(
+        sizeof body - 1, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+    if (!m) {
+        return MHD_NO;
+    }
+    bool ok = MHD_add_response_header(m, "Content-Type", "application/json") == MHD_YES &&
+              MHD_add_response_header(m, "Connection", "close") == MHD_YES;
+    enum MHD_Result rc = ok ? MHD_queue_response(c, 503, m) : MHD_NO;
+    MHD_destroy_response(m);
+    return rc;
+}
+
 /* ---- the head ---- */
 
-struct head_count {
-    unsigned n, lengths, encodings, hosts;
-    size_t bytes;
-    bool bad;
-};
-
-static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
 {
-    struct head_count *h = cls;
     (void)kind;
-    size_t n = strlen(key);
-    h->n++;
-    h->bytes += n + (value ? strlen(value) : 0);
-    h->lengths += strcasecmp(key, "Content-Length") == 0;
-    h->encodings += strcasecmp(key, "Transfer-Encoding") == 0;
-    h->hosts += strcasecmp(key, "Host") == 0;
-    h->bad = h->bad || n == 0 || key[n - 1] == ' ' || key[n - 1] == '\t' || key[0] == ' ' || key[0] == '\t';
+    http_head_field(cls, key, value);
     return MHD_YES;
+}
+
+/* Versions before 0.9.76 take bare LF and folded lines for granted, but parse in place: see struct http_head. Later ones
+ * refuse them themselves when they are told to be strict. */
+static bool parses_in_place(void)
+{
+    const char *v = MHD_get_version();
+    return strncmp(v, "0.9.", 4) == 0 && strcmp(v, "0.9.76") < 0;
 }
 
 static bool type_is_json(struct MHD_Connection *c)
@@ -311,23 +335,31 @@ static enum http_method method_of(const char *m)
     return strcmp(m, "POST") == 0 ? HTTP_POST : HTTP_OTHER;
 }
 
+static int judge_fields(struct request *r, const char *version)
+{
+    struct http_head h = {0};
+    if (parses_in_place()) {
+        h.line_end = version + strlen(version);
+        /* The target ends at the blank before the version, unless a NUL stood in it. */
+        h.bad = r->slot && version - 1 != r->x.path + r->slot->target_bytes;
+    }
+    (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_header, &h);
+    if (r->slot && r->slot->target_status != 0) {
+        return r->slot->target_status;
+    }
+    return http_head_judge(&h, version);
+}
+
 /* 0, or the status that refuses what the header says. *ret_now: the connection is not to be trusted any more. */
 static int judge_head(struct http_server *s, struct request *r, const char *version, bool *ret_now)
 {
-    struct head_count h = {0};
-    (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_header, &h);
     *ret_now = true;
-    if (h.n > HEADERS_MAX || h.bytes > HEADER_BYTES_MAX) {
-        return 431;
+    int head = judge_fields(r, version);
+    if (head != 0) {
+        return head;
     }
-    if (h.bad || h.lengths > 1 || h.encodings > 1 || (h.lengths > 0 && h.encodings > 0) || h.hosts > 1 ||
-        (h.hosts == 0 && strcmp(version, "HTTP/1.1") == 0)) {
-        return 400;
-    }
-    if (strlen(r->x.path) > URI_BYTES_MAX) {
-        return 414;
-    }
-    const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
+    const char *length =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
     int64_t n = 0;
     if (length && (!str_to_i64(str_c(length), &n) || n < 0 || length[0] < '0' || length[0] > '9')) {
         return 400;
@@ -347,13 +379,13 @@ static int judge_head(struct http_server *s, struct request *r, const char *vers
     return status;
 }
 
-static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, const char *url, const char *method,
-                             const char *version, void **con_cls)
+static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, const char *url,
+                             const char *method, const char *version, void **con_cls)
 {
     struct request *r = request_take(s);
     if (!r) {
         failed(s, "no_memory");
-        return MHD_NO;
+        return answer_without_request(c);
     }
     *con_cls = r;
     r->connection = c;
@@ -370,7 +402,8 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *c, co
     bool now = false;
     r->refused = judge_head(s, r, version, &now);
     if (r->refused != 0 && now) {
-        return refuse(s, r, r->refused, true); /* in the first call: the library closes the connection after it */
+        return refuse(s, r, r->refused,
+                      true); /* in the first call: the library closes the connection after it */
     }
     return MHD_YES;
 }
@@ -403,8 +436,9 @@ static enum MHD_Result take_piece(struct http_server *s, struct request *r, cons
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *n_data, void **con_cls)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *n_data, void **con_cls)
 {
     struct http_server *s = cls;
     struct request *r = *con_cls;
@@ -430,11 +464,13 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     return answer(s, r, false);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode toe)
+static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
+                         enum MHD_RequestTerminationCode toe)
 {
     struct http_server *s = cls;
     struct request *r = *con_cls;
-    if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK && toe != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
+    if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+        toe != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
         failed(s, toe == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED ? "timeout" : "broken_off");
     }
     enter(slot_of(c), PHASE_IDLE);
@@ -447,33 +483,73 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con_cls, en
 /* The request line is there. The result would become *con_cls. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
+    struct slot *slot = slot_of(c);
     (void)cls;
-    (void)uri;
-    enter(slot_of(c), PHASE_HEADER);
+    enter(slot, PHASE_HEADER);
+    if (slot) {
+        slot->target_bytes = uri ? strlen(uri) : 0;
+        slot->target_status = uri ? http_target_judge(uri) : 400;
+    }
     return NULL;
 }
 
 /* ---- connections and deadlines ---- */
+
+static void cut(struct http_server *s, struct slot *slot, const char *cause)
+{
+    slot->cut = true;
+    (void)shutdown(slot->fd, SHUT_RDWR);
+    failed(s, cause);
+}
+
+/* The connection that is missed least: first those that never asked anything, then those that are idle; the longest so. */
+static bool missed_less(const struct slot *a, const struct slot *b)
+{
+    bool used_a = atomic_load(&a->served), used_b = atomic_load(&b->served);
+    return used_a != used_b ? !used_a : atomic_load(&a->since_ms) < atomic_load(&b->since_ms);
+}
+
+/* Nearly full: somebody makes room for who comes next, so that idle connections never lock kube-scheduler out. */
+static void make_room(struct http_server *s, const struct slot *newest)
+{
+    struct slot *out = NULL;
+    for (unsigned i = 0; i < s->o.max_connections + 1; i++) {
+        struct slot *slot = &s->slots[i];
+        int phase = atomic_load(&slot->phase);
+        bool waits = phase == PHASE_IDLE || (phase == PHASE_HEADER && !atomic_load(&slot->served));
+        if (slot->fd >= 0 && !slot->cut && slot != newest && waits &&
+            (!out || missed_less(slot, out))) {
+            out = slot;
+        }
+    }
+    if (out) {
+        cut(s, out, "crowded_out");
+    }
+}
 
 static void on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http_server *s = cls;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
         (void)pthread_mutex_lock(&s->lock);
         struct slot *slot = s->free_slots;
         if (slot) {
             s->free_slots = slot->next_free;
             slot->cut = false;
+            atomic_store(&slot->served, false);
             slot->fd = info ? info->connect_fd : -1;
             atomic_store(&slot->base_bytes, 0);
             atomic_store(&slot->since_ms, clock_mono_ms());
             atomic_store(&slot->phase, PHASE_IDLE);
         }
+        if (atomic_fetch_add(&s->connections, 1) + 1 > s->o.max_connections - s->o.spare) {
+            make_room(s, slot);
+        }
         (void)pthread_mutex_unlock(&s->lock);
         *socket_context = slot;
-        atomic_fetch_add(&s->connections, 1);
         return;
     }
     struct slot *slot = *socket_context;
@@ -521,9 +597,7 @@ void http_server_tick(struct http_server *s)
         }
         const char *cause = overdue(s, slot, now_ms);
         if (cause) {
-            slot->cut = true;
-            (void)shutdown(slot->fd, SHUT_RDWR);
-            failed(s, cause);
+            cut(s, slot, cause);
         }
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -556,13 +630,16 @@ static void quiet(void *cls, const char *fmt, va_list ap)
 static int start_daemon(struct http_server *s, int fd, struct err *err)
 {
     s->daemon = MHD_start_daemon(
-        MHD_USE_POLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, s->o.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(s->o.idle_ms / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_USE_POLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+            MHD_USE_ITC | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, s->o.max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->o.idle_ms / 1000),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
     if (!s->daemon) {
         (void)close(fd);
         return err_set(err, -EIO, "cannot start the HTTP server on %s", s->address);

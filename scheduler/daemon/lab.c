@@ -104,16 +104,21 @@ static void forget_unwanted(struct lab *l)
     l->pods.n = n;
 }
 
-static int add(struct lab *l, const struct wanted *w, struct arena *arena, uint32_t *missing, struct err *err)
+static int add(struct lab *l, const struct wanted *w, struct arena *arena, uint32_t *missing,
+               struct err *err)
 {
     struct pod_desc pod;
     struct pod_req req;
     struct lab_pod p = {.seq = w->seq, .key = w->key, .wanted = true};
     struct err ignored = ERR_NONE;
     node_ix node = cluster_find_node(l->m.c, w->node);
-    if (node.v == IX_NONE || w->pod_json.n == 0 || k8s_decode_pod(w->pod_json, arena, &pod, &ignored) != 0 ||
+    if (node.v == IX_NONE || w->pod_json.n == 0 ||
+        k8s_decode_pod(w->pod_json, arena, &pod, &ignored) != 0 ||
         cluster_compile_pod(l->m.c, &pod, arena, &req, &ignored) != 0 ||
         cluster_assume(l->m.c, &req, node, &p.row, &ignored) != 0) {
+        if (ignored.code == -ENOMEM) {
+            return err_nomem(err);
+        }
         (*missing)++;
         return 0;
     }
@@ -138,7 +143,8 @@ static int open_model(struct lab *l, struct err *err)
     return rc;
 }
 
-int lab_sync(struct lab *l, uint64_t seq, struct pod_key except, struct arena *arena, uint32_t *ret_missing, struct err *err)
+int lab_sync(struct lab *l, uint64_t seq, struct pod_key except, struct arena *arena,
+             uint32_t *ret_missing, struct err *err)
 {
     struct wanted_list w = {0};
     if (l->live) {

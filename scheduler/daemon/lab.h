@@ -27,9 +27,11 @@ void lab_init(struct lab *l, struct state *st);
 void lab_done(struct lab *l);
 
 /* GET /v1/explain: the newest decision about a pod. -ENOENT when it was never asked about. */
-int lab_explain(struct lab *l, struct str ns, struct str name, struct arena *arena, struct buf *out, struct err *err) SP_MUST_CHECK;
+int lab_explain(struct lab *l, struct str ns, struct str name, struct arena *arena, struct buf *out,
+                struct err *err) SP_MUST_CHECK;
 /* POST /v1/place. -EINVAL names the field. */
-int lab_place(struct lab *l, struct str body, struct arena *arena, struct buf *out, struct err *err) SP_MUST_CHECK;
+int lab_place(struct lab *l, struct str body, struct arena *arena, struct buf *out,
+              struct err *err) SP_MUST_CHECK;
 
 /* ---- shared by lab.c, lab_explain.c and lab_place.c; with the lab's lock held ---- */
 /* Opens the model if need be and makes its reservations those that decision `seq` counted (but for `except`'s own).

@@ -19,7 +19,8 @@ struct copy {
     bool live;
 };
 
-static int copy_names(struct model_set *m, const node_ix *nodes, uint32_t n, struct arena *a, struct str **ret)
+static int copy_names(struct model_set *m, const node_ix *nodes, uint32_t n, struct arena *a,
+                      struct str **ret)
 {
     *ret = arena_alloc(a, (n + 1) * sizeof **ret);
     for (uint32_t i = 0; *ret && i < n; i++) {
@@ -31,16 +32,19 @@ static int copy_names(struct model_set *m, const node_ix *nodes, uint32_t n, str
     return *ret ? 0 : -ENOMEM;
 }
 
-static int copy_record(struct state *st, struct str ns, struct str name, struct arena *a, struct copy *ret, struct err *err)
+static int copy_record(struct state *st, struct str ns, struct str name, struct arena *a,
+                       struct copy *ret, struct err *err)
 {
     const struct decision_record *r = decisions_find(&st->decisions, ns, name);
     if (!r) {
-        return err_set(err, -ENOENT, "no decision about pod " STR_FMT "/" STR_FMT " is on record", STR_ARG(ns), STR_ARG(name));
+        return err_set(err, -ENOENT, "no decision about pod " STR_FMT "/" STR_FMT " is on record",
+                       STR_ARG(ns), STR_ARG(name));
     }
     ret->r = *r;
     ret->generation_now = st->live->generation;
     struct model_set *m = r->whole ? &st->whole : &st->main;
-    struct str *texts[] = {&ret->r.ns, &ret->r.name, &ret->r.pod_json, &ret->r.chosen, &ret->r.runner_up, &ret->r.unknown};
+    struct str *texts[] = {&ret->r.ns,     &ret->r.name,      &ret->r.pod_json,
+                           &ret->r.chosen, &ret->r.runner_up, &ret->r.unknown};
     for (size_t i = 0; i < SP_COUNTOF(texts); i++) {
         *texts[i] = arena_str(a, *texts[i]);
         if (!texts[i]->p) {
@@ -50,14 +54,16 @@ static int copy_record(struct state *st, struct str ns, struct str name, struct 
     if (r->whole && !st->has_whole) {
         return err_set(err, -ENOENT, "the nodes of that decision are not on record any more");
     }
-    if (copy_names(m, r->nodes, r->n_nodes, a, &ret->asked) != 0 || copy_names(m, r->last, r->n_last, a, &ret->last) != 0) {
+    if (copy_names(m, r->nodes, r->n_nodes, a, &ret->asked) != 0 ||
+        copy_names(m, r->last, r->n_last, a, &ret->last) != 0) {
         return err_nomem(err);
     }
     return 0;
 }
 
 /* The record's nodes in model m; names that it does not know are left out. */
-static uint32_t find_nodes(const struct model_set *m, const struct str *names, uint32_t n, node_ix *ret)
+static uint32_t find_nodes(const struct model_set *m, const struct str *names, uint32_t n,
+                           node_ix *ret)
 {
     uint32_t found = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -102,7 +108,8 @@ static int add_unknown(struct explanation *x, struct str unknown, uint32_t n, st
     return 0;
 }
 
-static int add_inputs(struct explanation *x, const struct copy *c, bool moved, uint32_t missing, struct err *err)
+static int add_inputs(struct explanation *x, const struct copy *c, bool moved, uint32_t missing,
+                      struct err *err)
 {
     struct policy_input *in = arena_calloc(&x->arena, x->n_inputs + 2, sizeof *in);
     if (!in) {
@@ -115,10 +122,11 @@ static int add_inputs(struct explanation *x, const struct copy *c, bool moved, u
     d->name = "decision";
     d->age_s = (double)(clock_wall_ms() - c->r.wall_ms) / 1e3;
     d->fallback = moved || c->r.result == RESULT_FALLBACK;
-    (void)snprintf(d->source, sizeof d->source, "record %llu of this process%s", (unsigned long long)c->r.seq,
-                   c->r.result == RESULT_FALLBACK ? "; answered by the fallback, terms are of now"
-                   : moved                        ? "; the state has moved on since: chosen is the record's, terms are of now"
-                                                  : "; terms made again on the state of the decision");
+    (void)snprintf(
+        d->source, sizeof d->source, "record %llu of this process%s", (unsigned long long)c->r.seq,
+        c->r.result == RESULT_FALLBACK ? "; answered by the fallback, terms are of now"
+        : moved ? "; the state has moved on since: chosen is the record's, terms are of now"
+                : "; terms made again on the state of the decision");
     struct policy_input *s = &in[x->n_inputs++];
     s->name = "cluster";
     s->age_s = 0;
@@ -144,6 +152,9 @@ static int settle(struct explanation *x, const struct copy *c, uint32_t missing,
         x->best = best;
         x->n_best = x->chosen.n > 0 ? 1 : 0;
         x->runner_up = arena_str(&x->arena, c->r.runner_up);
+        if (!x->runner_up.p) {
+            return err_nomem(err);
+        }
         x->runner_total = c->r.runner_total;
         x->behind_by = (double)(c->r.runner_total - c->r.total) / 1e9;
         if (c->r.result == RESULT_UNKNOWN_NODE) {
@@ -156,8 +167,8 @@ static int settle(struct explanation *x, const struct copy *c, uint32_t missing,
     return rc == 0 ? add_unknown(x, c->r.unknown, c->r.n_unknown, err) : rc;
 }
 
-static int explain_on(struct model_set *m, const struct copy *c, bool what_ifs, uint32_t missing, struct arena *a,
-                      struct buf *out, struct err *err)
+static int explain_on(struct model_set *m, const struct copy *c, bool what_ifs, uint32_t missing,
+                      struct arena *a, struct buf *out, struct err *err)
 {
     struct pod_desc pod;
     struct pod_req req;
@@ -187,7 +198,8 @@ static int explain_on(struct model_set *m, const struct copy *c, bool what_ifs, 
                       .n_last = find_nodes(m, c->last, c->r.n_last, last)};
     char full[600];
     (void)snprintf(full, sizeof full, STR_FMT "/" STR_FMT, STR_ARG(c->r.ns), STR_ARG(c->r.name));
-    pod_ix row = pod.meta.uid.n > 0 ? cluster_find_pod_uid(m->c, pod.meta.uid) : cluster_find_pod(m->c, pod.meta.ns, pod.meta.name);
+    pod_ix row = pod.meta.uid.n > 0 ? cluster_find_pod_uid(m->c, pod.meta.uid)
+                                    : cluster_find_pod(m->c, pod.meta.ns, pod.meta.name);
     bool lifted = row.v != IX_NONE && m->c->pod[row.v].live && m->c->pod[row.v].node.v != IX_NONE;
     if (lifted) {
         cluster_lift(m->c, row);

@@ -18,10 +18,10 @@ struct place {
     struct str *pods, *nodes;
     uint32_t n_pods, n_nodes;
     bool replace, explain;
-    bool *is_new;       /* nodes[i] was not known before */
-    pod_ix *rows;       /* assumed, n_rows */
+    bool *is_new; /* nodes[i] was not known before */
+    pod_ix *rows; /* assumed, n_rows */
     uint32_t n_rows;
-    bool spoiled;       /* known nodes were changed: the lab's model is made anew afterwards */
+    bool spoiled; /* known nodes were changed: the lab's model is made anew afterwards */
 };
 
 /* ---- reading ---- */
@@ -60,16 +60,16 @@ static bool read_list(struct scan *s, struct arena *a, struct str **ret, uint32_
 
 static bool read_member(struct scan *s, struct place *p, struct str key)
 {
-    if (str_is(key, "pods")) {
+    if (str_eq_nocase(key, STR("pods"))) {
         return read_list(s, p->arena, &p->pods, &p->n_pods);
     }
-    if (str_is(key, "nodes")) {
+    if (str_eq_nocase(key, STR("nodes"))) {
         return read_list(s, p->arena, &p->nodes, &p->n_nodes);
     }
-    if (str_is(key, "replaceNodes")) {
+    if (str_eq_nocase(key, STR("replaceNodes"))) {
         return scan_bool(s, &p->replace);
     }
-    return str_is(key, "explain") ? scan_bool(s, &p->explain) : scan_skip(s, NULL);
+    return str_eq_nocase(key, STR("explain")) ? scan_bool(s, &p->explain) : scan_skip(s, NULL);
 }
 
 static int read_body(struct str body, struct place *p, struct err *err)
@@ -83,9 +83,13 @@ static int read_body(struct str body, struct place *p, struct err *err)
     }
     while (ok && scan_member(&s, &first, &key, &escaped)) {
         ok = read_member(&s, p, key);
+        if (!ok && s.error && strcmp(s.error, SCAN_NO_MEMORY) == 0) {
+            return err_nomem(err);
+        }
         if (!ok) {
             int rc = scan_error(&s, "body", err);
-            return rc == 0 ? err_set(err, -EINVAL, "bad value") : err_context(err, STR_FMT, STR_ARG(key));
+            return rc == 0 ? err_set(err, -EINVAL, "bad value")
+                           : err_context(err, STR_FMT, STR_ARG(key));
         }
     }
     if (s.error || !scan_end(&s)) {
@@ -156,12 +160,13 @@ static struct str full_name(struct place *p, const struct pod_desc *d, uint32_t 
     } else {
         buf_printf(&b, STR_FMT "%u", STR_ARG(d->meta.generate_name), i);
     }
-    struct str ret = arena_str(p->arena, buf_view(&b));
+    struct str ret = b.broken ? STR_NONE : arena_str(p->arena, buf_view(&b));
     buf_done(&b);
     return ret;
 }
 
-static int explain_pod(struct place *p, const struct ask *ask, struct str name, bool first, struct buf *out, struct err *err)
+static int explain_pod(struct place *p, const struct ask *ask, struct str name, bool first,
+                       struct buf *out, struct err *err)
 {
     struct explanation x = {0};
     struct explain_opts opts = {.what_ifs = false};
@@ -179,7 +184,8 @@ static int explain_pod(struct place *p, const struct ask *ask, struct str name, 
 /* Assuming would displace what stands there under this name or UID; the model is made anew after that. */
 static bool displaces(const struct cluster *c, const struct pod_desc *d)
 {
-    pod_ix rows[] = {cluster_find_pod_uid(c, d->meta.uid), cluster_find_pod(c, d->meta.ns, d->meta.name)};
+    pod_ix rows[] = {cluster_find_pod_uid(c, d->meta.uid),
+                     cluster_find_pod(c, d->meta.ns, d->meta.name)};
     for (size_t i = 0; i < SP_COUNTOF(rows); i++) {
         if (rows[i].v == IX_NONE) {
             continue;
@@ -193,7 +199,8 @@ static bool displaces(const struct cluster *c, const struct pod_desc *d)
 }
 
 /* The decoded pod with a name, a namespace and a UID of its own where the request left them out. */
-static int read_pod(struct place *p, uint32_t i, struct pod_desc *d, struct str *ret_name, struct err *err)
+static int read_pod(struct place *p, uint32_t i, struct pod_desc *d, struct str *ret_name,
+                    struct err *err)
 {
     int rc = k8s_decode_pod(p->pods[i], p->arena, d, err);
     if (rc == 0) {
@@ -222,7 +229,8 @@ static int read_pod(struct place *p, uint32_t i, struct pod_desc *d, struct str 
     return 0;
 }
 
-static void put_message(struct place *p, const struct decision *decision, const struct ask *ask, struct buf *out)
+static void put_message(struct place *p, const struct decision *decision, const struct ask *ask,
+                        struct buf *out)
 {
     struct buf message;
     buf_init(&message, LIMIT_REPLY_BYTES);
@@ -233,7 +241,8 @@ static void put_message(struct place *p, const struct decision *decision, const 
     buf_done(&message);
 }
 
-static int place_pod(struct place *p, uint32_t i, struct buf *out, struct buf *explanations, struct err *err)
+static int place_pod(struct place *p, uint32_t i, struct buf *out, struct buf *explanations,
+                     struct err *err)
 {
     struct model_set *m = &p->l->m;
     struct pod_desc d;
@@ -245,7 +254,11 @@ static int place_pod(struct place *p, uint32_t i, struct buf *out, struct buf *e
     if (rc != 0) {
         return err_context(err, "pods[%u]", i);
     }
-    struct ask ask = {.pod = &req, .judge = JUDGE_ALL, .has_time = true, .now_ms = model_set_now_ms(m), .waited_ms = -1};
+    struct ask ask = {.pod = &req,
+                      .judge = JUDGE_ALL,
+                      .has_time = true,
+                      .now_ms = model_set_now_ms(m),
+                      .waited_ms = -1};
     rc = p->explain ? explain_pod(p, &ask, name, i == 0, explanations, err) : 0;
     rc = rc == 0 ? engine_decide(m->e, &ask, &decision, err) : rc;
     if (rc != 0) {

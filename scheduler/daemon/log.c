@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PLAIN_WAIT_MS 1000 /* nobody may read standard error: the daemon must not stand still for that */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t dropped;
 
@@ -55,19 +57,20 @@ static void put_head(struct line *l, char level, const char *file, int number)
     (void)gmtime_r(&now.tv_sec, &tm);
     const char *base = strrchr(file, '/');
     char head[160];
-    int n = snprintf(head, sizeof head, "%c%02d%02d %02d:%02d:%02d.%06ld %7ld %s:%d] ", level, tm.tm_mon + 1, tm.tm_mday,
-                     tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000, syscall(SYS_gettid),
-                     base ? base + 1 : file, number);
+    int n = snprintf(head, sizeof head, "%c%02d%02d %02d:%02d:%02d.%06ld %7ld %s:%d] ", level,
+                     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                     now.tv_nsec / 1000, syscall(SYS_gettid), base ? base + 1 : file, number);
     if (n > 0) {
         put(l, head, (size_t)n < sizeof head ? (size_t)n : sizeof head - 1);
     }
 }
 
-static void send_line(const struct line *l)
+/* Waits at most wait_ms for standard error to take it. */
+static void send_line(const struct line *l, int wait_ms)
 {
     (void)pthread_mutex_lock(&lock);
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-    bool sent = poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0 &&
+    bool sent = poll(&p, 1, wait_ms) == 1 && (p.revents & POLLOUT) != 0 &&
                 write(STDERR_FILENO, l->p, l->n) == (ssize_t)l->n;
     (void)pthread_mutex_unlock(&lock);
     if (!sent) {
@@ -75,7 +78,8 @@ static void send_line(const struct line *l)
     }
 }
 
-void log_write(char level, const char *file, int line, const char *message, const struct log_kv *kv, size_t n)
+void log_write(char level, const char *file, int line, const char *message, const struct log_kv *kv,
+               size_t n)
 {
     struct line l;
     l.n = 0;
@@ -94,15 +98,16 @@ void log_write(char level, const char *file, int line, const char *message, cons
         }
     }
     l.p[l.n++] = '\n';
-    send_line(&l);
+    send_line(&l, 0);
 }
 
 void log_plain(const char *text)
 {
-    (void)pthread_mutex_lock(&lock);
-    (void)fprintf(stderr, "%s\n", text);
-    (void)fflush(stderr);
-    (void)pthread_mutex_unlock(&lock);
+    struct line l;
+    l.n = 0;
+    put(&l, text, strlen(text));
+    l.p[l.n++] = '\n';
+    send_line(&l, PLAIN_WAIT_MS);
 }
 
 uint64_t log_dropped(void)

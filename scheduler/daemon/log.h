@@ -20,16 +20,17 @@ struct log_kv {
 #define KV_C(k, v) KV_S((k), str_c(v))
 #define KV_I(k, v) ((struct log_kv){.key = (k), .number = (int64_t)(v)})
 
-void log_write(char level, const char *file, int line, const char *message, const struct log_kv *kv, size_t n);
+void log_write(char level, const char *file, int line, const char *message, const struct log_kv *kv,
+               size_t n);
 /* One line exactly as given (the ready line); may wait for the reader. */
 void log_plain(const char *text);
 uint64_t log_dropped(void);
 
-#define LOG_AT(level, message, ...)                                                                      \
-    log_write((level), __FILE__, __LINE__, (message), (const struct log_kv[]){__VA_ARGS__},              \
+#define LOG_AT(level, message, ...)                                                         \
+    log_write((level), __FILE__, __LINE__, (message), (const struct log_kv[]){__VA_ARGS__}, \
               sizeof((const struct log_kv[]){__VA_ARGS__}) / sizeof(struct log_kv))
-#define LOG_INFO(message, ...) LOG_AT('I', message, __VA_ARGS__)
-#define LOG_WARN(message, ...) LOG_AT('W', message, __VA_ARGS__)
+#define LOG_INFO(message, ...)  LOG_AT('I', message, __VA_ARGS__)
+#define LOG_WARN(message, ...)  LOG_AT('W', message, __VA_ARGS__)
 #define LOG_ERROR(message, ...) LOG_AT('E', message, __VA_ARGS__)
 
 /* At most one line each `every_ms` for one place in the code; *ret_skipped is what was left out since. */

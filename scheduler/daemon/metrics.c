@@ -33,7 +33,8 @@ static const struct metric_row rows[METRIC_COUNT] = {
 
 static const double bounds_seconds[] = {0.000025, 0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016,
                                         0.0032,   0.0064,  0.0128, 0.0256, 0.0512, 0.1024, 0.2048};
-static const double bounds_bytes[] = {256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
+static const double bounds_bytes[] = {256,    1024,    4096,    16384,    65536,
+                                      262144, 1048576, 4194304, 16777216, 67108864};
 static const double bounds_nodes[] = {1, 5, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10000};
 static const double bounds_scores[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 #define BUCKETS_MAX 14
@@ -45,8 +46,9 @@ static const char *const policies[] = {"passthrough", "reject"};
 static const char *const reservations[] = {"made", "replaced",        "expired", "failed",
                                            "bound", "bound_elsewhere", "deleted"};
 static const char *const kinds[] = {"nodes", "pods", "reservations", "classes", "fleets"};
-static const char *const causes[] = {"slow_header", "slow_body", "slow_reader", "timeout", "broken_off",
-                                     "body_too_large", "no_memory", "other"};
+static const char *const causes[] = {"slow_header", "slow_body",      "slow_reader", "timeout",
+                                     "broken_off",  "body_too_large", "no_memory",   "crowded_out",
+                                     "other"};
 static const char *const reasons[] = {
     "none",
 #define REASON(id, unresolvable, text) #id,
@@ -233,7 +235,8 @@ static void put_labels(struct buf *out, enum label_space space, unsigned label)
     }
 }
 
-static void put_name(struct buf *out, const struct metric_row *r, unsigned label, const char *suffix)
+static void put_name(struct buf *out, const struct metric_row *r, unsigned label,
+                     const char *suffix)
 {
     buf_printf(out, "spawnpoint_%s%s", r->name, suffix);
     if (r->labels != NONE) {
@@ -244,7 +247,8 @@ static void put_name(struct buf *out, const struct metric_row *r, unsigned label
     buf_char(out, ' ');
 }
 
-static void put_histogram(struct buf *out, const struct metric_row *r, unsigned label, struct series *s)
+static void put_histogram(struct buf *out, const struct metric_row *r, unsigned label,
+                          struct series *s)
 {
     unsigned n = 0;
     const double *b = bounds(r->buckets, &n);
@@ -258,7 +262,8 @@ static void put_histogram(struct buf *out, const struct metric_row *r, unsigned 
             sum += atomic_load_explicit(&s->buckets[i], memory_order_relaxed);
         } else {
             buf_lit(out, "+Inf");
-            sum = count > sum ? count : sum; /* written while others add: never less than a bucket */
+            sum =
+                count > sum ? count : sum; /* written while others add: never less than a bucket */
         }
         buf_printf(out, "\"} %llu\n", (unsigned long long)sum);
     }
@@ -302,9 +307,11 @@ static void put_metric(struct buf *out, enum metric m)
     }
 }
 
-static void put_process(struct buf *out, const char *name, const char *type, const char *help, double v)
+static void put_process(struct buf *out, const char *name, const char *type, const char *help,
+                        double v)
 {
-    buf_printf(out, "# HELP process_%s %s\n# TYPE process_%s %s\nprocess_%s ", name, help, name, type, name);
+    buf_printf(out, "# HELP process_%s %s\n# TYPE process_%s %s\nprocess_%s ", name, help, name,
+               type, name);
     buf_f64(out, v);
     buf_char(out, '\n');
 }
@@ -363,12 +370,15 @@ static void metrics_process(struct buf *out)
     (void)getrlimit(RLIMIT_NOFILE, &files);
     struct process_stat st = read_stat();
     put_process(out, "cpu_seconds_total", "counter", "User and system time spent.",
-                (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+                (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+                    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
     put_process(out, "resident_memory_bytes", "gauge", "Resident memory.", st.resident_bytes);
     put_process(out, "virtual_memory_bytes", "gauge", "Virtual memory.", st.virtual_bytes);
-    put_process(out, "start_time_seconds", "gauge", "Start of the process, seconds since 1970.", st.start_s);
+    put_process(out, "start_time_seconds", "gauge", "Start of the process, seconds since 1970.",
+                st.start_s);
     put_process(out, "open_fds", "gauge", "Open file descriptors.", open_files());
-    put_process(out, "max_fds", "gauge", "Most file descriptors that may be open.", (double)files.rlim_cur);
+    put_process(out, "max_fds", "gauge", "Most file descriptors that may be open.",
+                (double)files.rlim_cur);
 }
 
 void metrics_write(struct buf *out)
@@ -392,15 +402,20 @@ static const char *label_names(enum label_space l)
 
 void metrics_write_docs(struct buf *out)
 {
-    buf_lit(out, "# Metrics\n\nGenerated from `scheduler/daemon/metrics.def`; a test compares. `GET /metrics` on the admin port "
-                 "answers\nin Prometheus' text format 0.0.4. Every label has a closed set of values.\n\n"
-                 "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
+    buf_lit(out,
+            "# Metrics\n\nGenerated from `scheduler/daemon/metrics.def`; a test compares. `GET "
+            "/metrics` on the admin port "
+            "answers\nin Prometheus' text format 0.0.4. Every label has a closed set of values.\n\n"
+            "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
     for (unsigned m = 0; m < METRIC_COUNT; m++) {
-        buf_printf(out, "| `spawnpoint_%s` | %s | %s | %s |\n", rows[m].name, type_name(rows[m].type),
-                   label_names(rows[m].labels), rows[m].help);
+        buf_printf(out, "| `spawnpoint_%s` | %s | %s | %s |\n", rows[m].name,
+                   type_name(rows[m].type), label_names(rows[m].labels), rows[m].help);
     }
-    buf_lit(out, "\nThe standard `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,\n"
-                 "`process_start_time_seconds`, `process_open_fds` and `process_max_fds` follow.\n\n"
-                 "Histograms of seconds have bounds at 25 and 50 microseconds and then 0.1 ms doubling up to 0.2048 s, so\n"
-                 "that they overlay kube-scheduler's own.\n");
+    buf_lit(out,
+            "\nThe standard `process_cpu_seconds_total`, `process_resident_memory_bytes`, "
+            "`process_virtual_memory_bytes`,\n"
+            "`process_start_time_seconds`, `process_open_fds` and `process_max_fds` follow.\n\n"
+            "Histograms of seconds have bounds at 25 and 50 microseconds and then 0.1 ms doubling "
+            "up to 0.2048 s, so\n"
+            "that they overlay kube-scheduler's own.\n");
 }

@@ -14,7 +14,7 @@
 const struct preset *preset_find(struct str name);
 
 #define STDIN_FIRST_BYTES (1u << 20)
-#define STDIN_MAX_BYTES (1u << 30)
+#define STDIN_MAX_BYTES   (1u << 30)
 
 static int read_stdin(struct source *s, struct err *err)
 {
@@ -24,7 +24,8 @@ static int read_stdin(struct source *s, struct err *err)
             cap = cap ? cap * 2 : STDIN_FIRST_BYTES;
             char *p = cap <= STDIN_MAX_BYTES ? mem_realloc(s->stdin_bytes, cap) : NULL;
             if (!p) {
-                return err_set(err, -ENOMEM, "standard input does not fit into memory; write it to a file");
+                return err_set(err, -ENOMEM,
+                               "standard input does not fit into memory; write it to a file");
             }
             s->stdin_bytes = p;
         }
@@ -75,16 +76,19 @@ static int64_t newest(const struct cluster *c)
     return ms;
 }
 
-static int load(struct model_set *m, const struct source *src, void (*warn)(const char *, uint64_t), struct err *err)
+static int load(struct model_set *m, const struct source *src, void (*warn)(const char *, uint64_t),
+                struct err *err)
 {
     struct loaded l;
     int rc = loaded_init(&l, m->c, err);
     if (rc != 0) {
         return rc;
     }
+    l.no_digest = true;
     for (unsigned i = 0; rc == 0 && i < src->n_paths; i++) {
         if (strcmp(src->paths[i], "-") == 0) {
-            rc = load_bytes(&l, "standard input", (struct str){src->stdin_bytes, src->n_stdin}, false, err);
+            rc = load_bytes(&l, "standard input", (struct str){src->stdin_bytes, src->n_stdin},
+                            false, err);
         } else {
             rc = load_path(&l, src->paths[i], false, err);
         }

@@ -3,6 +3,7 @@
 #include "daemon/reload.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "daemon/log.h"
@@ -24,19 +25,23 @@ static bool differs(const struct reload_file *a, const struct reload_file *b)
     if (!a->there || !b->there) {
         return a->there != b->there;
     }
-    return a->device != b->device || a->inode != b->inode || a->size != b->size || a->changed.tv_sec != b->changed.tv_sec ||
-           a->changed.tv_nsec != b->changed.tv_nsec;
+    return a->device != b->device || a->inode != b->inode || a->size != b->size ||
+           a->changed.tv_sec != b->changed.tv_sec || a->changed.tv_nsec != b->changed.tv_nsec;
 }
 
 static void name_files(struct reload *r)
 {
     struct live *live = state_live(r->st);
     const struct serve_args *a = &r->st->args;
-    struct str paths[RELOAD_FILES_MAX] = {str_c(a->config), str_c(a->latency), str_c(a->prices), live->s.latency.file,
-                                          live->s.prices.file};
+    struct str paths[RELOAD_FILES_MAX] = {str_c(a->config), str_c(a->latency), str_c(a->prices),
+                                          live->s.latency.file, live->s.prices.file};
     for (size_t i = 0; i < RELOAD_FILES_MAX; i++) {
-        (void)snprintf(r->files[i].path, sizeof r->files[i].path, STR_FMT, STR_ARG(paths[i]));
-        look(&r->files[i]);
+        struct reload_file f = {0};
+        (void)snprintf(f.path, sizeof f.path, STR_FMT, STR_ARG(paths[i]));
+        if (strcmp(f.path, r->files[i].path) != 0) { /* else it was looked at before it was read */
+            look(&f);
+            r->files[i] = f;
+        }
     }
     live_drop(live);
 }

@@ -3,9 +3,9 @@
 
 #include "base/mem.h"
 
-#define BUCKETS 65536u
+#define BUCKETS      65536u
 #define TRACKS_FIRST 4096u
-#define TRACKS_MAX 131072u
+#define TRACKS_MAX   131072u
 
 static void free_push(struct reserve *r, uint32_t at)
 {
@@ -195,12 +195,14 @@ void reserve_unmark(struct reserve *r, uint32_t at)
 
 uint32_t reserve_expired(const struct reserve *r, int64_t now_ms, int64_t ttl_ms)
 {
-    return r->first != RESERVE_NONE && now_ms - r->p[r->first].made_ms >= ttl_ms ? r->first : RESERVE_NONE;
+    return r->first != RESERVE_NONE && now_ms - r->p[r->first].made_ms >= ttl_ms ? r->first
+                                                                                 : RESERVE_NONE;
 }
 
 void reserve_sweep(struct reserve *r, int64_t now_ms, int64_t keep_ms)
 {
-    while (r->oldest != RESERVE_NONE && !r->p[r->oldest].reserved && now_ms - r->p[r->oldest].last_ms >= keep_ms) {
+    while (r->oldest != RESERVE_NONE && !r->p[r->oldest].reserved &&
+           now_ms - r->p[r->oldest].last_ms >= keep_ms) {
         drop(r, r->oldest);
     }
 }

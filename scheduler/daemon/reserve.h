@@ -10,14 +10,14 @@
 #include "model/ids.h"
 
 #define RESERVE_FAILS 4
-#define RESERVE_NONE UINT32_MAX
+#define RESERVE_NONE  UINT32_MAX
 
 struct pod_key {
     uint64_t a, b;
 };
 struct track_fail {
     node_ix node;
-    bool whole;      /* a row of the whole-node model */
+    bool whole; /* a row of the whole-node model */
     uint8_t count;
 };
 struct track {
@@ -25,8 +25,8 @@ struct track {
     int64_t first_ms, last_ms, made_ms; /* asked first, asked last, reserved */
     uint64_t seq;                       /* of the decision that reserved */
     bool used, reserved, whole;
-    node_ix node;                       /* reserved there, in the model that decided */
-    pod_ix row, row_whole;              /* the assumed pod in the models; POD_NONE */
+    node_ix node;          /* reserved there, in the model that decided */
+    pod_ix row, row_whole; /* the assumed pod in the models; POD_NONE */
     struct track_fail fails[RESERVE_FAILS];
     uint32_t bucket_next, older, newer, before, after; /* lists */
 };
@@ -34,8 +34,8 @@ struct reserve {
     struct track *p;
     uint32_t n, cap, free_list;
     uint32_t *buckets;
-    uint32_t oldest, newest;     /* by last_ms */
-    uint32_t first, last;        /* reservations by made_ms */
+    uint32_t oldest, newest; /* by last_ms */
+    uint32_t first, last;    /* reservations by made_ms */
     uint32_t n_reserved;
     uint64_t key0, key1;
 };

@@ -8,7 +8,7 @@
 #include "daemon/clock.h"
 #include "spawnpoint_version.h"
 
-#define TEXT_PLAIN "text/plain; charset=utf-8"
+#define TEXT_PLAIN   "text/plain; charset=utf-8"
 #define TEXT_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 struct route {
@@ -21,7 +21,9 @@ struct route {
 static void plain_error(struct http_exchange *x, const struct err *err)
 {
     char text[ERR_TEXT_MAX + 256];
-    int status = err->code == -ENOMEM || err->code == -E2BIG ? 503 : err->code == -ENOENT ? 404 : 400;
+    int status = err->code == -ENOMEM || err->code == -E2BIG ? 503
+                 : err->code == -ENOENT                      ? 404
+                                                             : 400;
     http_error(x, status, "%s", err_format(err, text, sizeof text));
 }
 

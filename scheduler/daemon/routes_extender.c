@@ -66,5 +66,6 @@ void routes_extender_handle(void *state, struct http_exchange *x)
         return;
     }
     /* A reply must stand in memory before its first byte: whole nodes go back as large as they came. */
-    extender_write_filter(x->reply, &args, decided.keep, decided.n_keep, decided.rejects, decided.n_rejects);
+    extender_write_filter(x->reply, &args, decided.keep, decided.n_keep, decided.rejects,
+                          decided.n_rejects);
 }

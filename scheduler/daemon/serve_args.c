@@ -47,10 +47,13 @@ const char *serve_usage(void)
            "  --config FILE           SpawnpointConfiguration; read again on SIGHUP and when it changes\n"
            "  --listen ADDR           extender port (default 127.0.0.1:10270; port 0 picks one)\n"
            "  --admin-listen ADDR     health, metrics, explanations (default 127.0.0.1:10271)\n"
-           "  --decide WAY            decisive | shortlist | cooperative; wins over the configuration\n"
+           "  --decide WAY            decisive | shortlist | cooperative; wins over the "
+           "configuration\n"
            "  --latency FILE          CSV from,to,rtt_ms[,jitter_ms]; wins over latency.file\n"
-           "  --prices FILE           CSV instance_type,region[,zone],capacity_type,price_per_hour\n"
-           "  --reservation-ttl TIME  how long a decided pod counts until it is seen bound; 0 = never\n"
+           "  --prices FILE           CSV "
+           "instance_type,region[,zone],capacity_type,price_per_hour\n"
+           "  --reservation-ttl TIME  how long a decided pod counts until it is seen bound; 0 = "
+           "never\n"
            "  --shutdown-delay TIME   how long to go on serving after SIGTERM (default 5s)\n"
            "  --api-timeout TIME      the longest silence of the API server while connecting or listing (default 15s)\n"
            "  --help                  print this\n\n"
@@ -79,7 +82,8 @@ static int unknown_flag(const char *word, struct err *err)
     if (near) {
         return err_set(err, -EINVAL, "unknown option \"%s\"; did you mean --%s?", word, near);
     }
-    return err_set(err, -EINVAL, "unknown option \"%s\"; `spawnpoint serve --help` lists them", word);
+    return err_set(err, -EINVAL, "unknown option \"%s\"; `spawnpoint serve --help` lists them",
+                   word);
 }
 
 static int read_decide(const char *text, struct serve_args *a, struct err *err)
@@ -93,7 +97,8 @@ static int read_decide(const char *text, struct serve_args *a, struct err *err)
         }
     }
     const char *near = str_nearest(str_c(text), ways, SP_COUNTOF(ways));
-    return err_set(err, -EINVAL, "--decide \"%s\": expected decisive, shortlist or cooperative%s%s%s", text,
+    return err_set(err, -EINVAL,
+                   "--decide \"%s\": expected decisive, shortlist or cooperative%s%s%s", text,
                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
@@ -101,7 +106,8 @@ static int read_time(const char *flag, const char *text, int64_t *ret, struct er
 {
     int64_t ms = 0;
     if (!str_to_duration_ms(str_c(text), &ms) || ms < 0 || ms > 86400000) {
-        return err_set(err, -EINVAL, "%s \"%s\": expected a duration such as 5s, at most 24h", flag, text);
+        return err_set(err, -EINVAL, "%s \"%s\": expected a duration such as 5s, at most 24h", flag,
+                       text);
     }
     *ret = ms;
     return 0;
@@ -130,7 +136,8 @@ static int take(int flag, struct serve_args *a, struct err *err)
         return 0;
     case FLAG_SNAPSHOT:
         if (a->n_snapshots == SERVE_SNAPSHOTS_MAX) {
-            return err_set(err, -EINVAL, "more than %d --snapshot; give a folder", SERVE_SNAPSHOTS_MAX);
+            return err_set(err, -EINVAL, "more than %d --snapshot; give a folder",
+                           SERVE_SNAPSHOTS_MAX);
         }
         a->snapshots[a->n_snapshots++] = optarg;
         return 0;
@@ -176,7 +183,8 @@ int serve_args_read(int argc, char **argv, struct serve_args *ret, struct err *e
         }
     }
     if (optind < argc) {
-        return err_set(err, -EINVAL, "unexpected argument \"%s\"; a dump is given with --snapshot", argv[optind]);
+        return err_set(err, -EINVAL, "unexpected argument \"%s\"; a dump is given with --snapshot",
+                       argv[optind]);
     }
     *ret = a;
     return 0;

@@ -72,8 +72,18 @@ bool state_lock(struct state *st, int64_t deadline_ns)
     if (deadline_ns == 0) {
         return pthread_mutex_lock(&st->lock) == 0;
     }
+    if (pthread_mutex_trylock(&st->lock) == 0) {
+        return true;
+    }
+#if defined(__SANITIZE_THREAD__)
+    /* The thread sanitizer does not know pthread_mutex_clocklock and would take every access for a race. */
+    deadline_ns += (clock_wall_ms() - clock_mono_ms()) * 1000000;
+    struct timespec t = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    return pthread_mutex_timedlock(&st->lock, &t) == 0;
+#else
     struct timespec t = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
     return pthread_mutex_clocklock(&st->lock, CLOCK_MONOTONIC, &t) == 0;
+#endif
 }
 
 void state_unlock(struct state *st)
@@ -126,11 +136,13 @@ int state_reload(struct state *st, struct live *live, struct err *err)
 void state_forget(const struct reserve *r, struct model_set *m, struct pod_key want, pod_ix row)
 {
     const struct cluster *c = m->c;
-    if (row.v == IX_NONE || row.v >= c->n_pod_rows || !c->pod[row.v].live || !c->pod[row.v].assumed) {
+    if (row.v == IX_NONE || row.v >= c->n_pod_rows || !c->pod[row.v].live ||
+        !c->pod[row.v].assumed) {
         return;
     }
     const struct pod_req *q = &c->pod[row.v].req;
-    struct pod_key key = reserve_key(r, sym_str(c->syms, q->uid), sym_str(c->syms, q->ns), sym_str(c->syms, q->name));
+    struct pod_key key = reserve_key(r, sym_str(c->syms, q->uid), sym_str(c->syms, q->ns),
+                                     sym_str(c->syms, q->name));
     if (key.a == want.a && key.b == want.b) {
         cluster_forget(m->c, row);
     }
@@ -152,7 +164,8 @@ void state_release(struct state *st, uint32_t track, enum metric_reservation eve
 }
 
 /* The same pod on the same node, by name, in the other model; a model that does not know the node is left alone. */
-static pod_ix assume_there(struct model_set *m, const struct pod_desc *pod, struct str node, struct arena *scratch)
+static pod_ix assume_there(struct model_set *m, const struct pod_desc *pod, struct str node,
+                           struct arena *scratch)
 {
     struct err err = ERR_NONE;
     struct pod_req req;
@@ -165,8 +178,9 @@ static pod_ix assume_there(struct model_set *m, const struct pod_desc *pod, stru
     return row;
 }
 
-void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod, const struct pod_req *req, bool whole,
-                  node_ix node, uint64_t seq, struct arena *scratch)
+void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod,
+                  const struct pod_req *req, bool whole, node_ix node, uint64_t seq,
+                  struct arena *scratch)
 {
     struct err err = ERR_NONE;
     struct model_set *m = whole ? &st->whole : &st->main;
@@ -278,8 +292,9 @@ int state_need_whole(struct state *st, struct err *err)
         atomic_store(&st->view->relist_wanted, true);
     }
     copy_reservations(st, &st->whole);
-    LOG_INFO("Opened a model for requests with whole nodes; nodeCacheCapable: true is the fast mode",
-             KV_I("nodes", st->whole.c->n_nodes));
+    LOG_INFO(
+        "Opened a model for requests with whole nodes; nodeCacheCapable: true is the fast mode",
+        KV_I("nodes", st->whole.c->n_nodes));
     return 0;
 }
 

@@ -16,13 +16,13 @@ struct state {
     pthread_mutex_t lock;
     const struct source *source;
     struct serve_args args;
-    struct live *live;          /* in force; read it with state_live */
+    struct live *live; /* in force; read it with state_live */
     struct model_set main;
-    struct model_set whole;     /* whole-node requests; open when has_whole */
+    struct model_set whole; /* whole-node requests; open when has_whole */
     bool has_whole;
     struct reserve reserve;
     struct decisions decisions;
-    _Atomic int64_t budget_ms;  /* decisionBudget and onStale, readable without the lock */
+    _Atomic int64_t budget_ms; /* decisionBudget and onStale, readable without the lock */
     _Atomic int on_stale;
     _Atomic int64_t max_staleness_ms;
     struct kube_view *view;     /* of a live cluster; NULL with a snapshot */
@@ -53,8 +53,9 @@ int state_need_whole(struct state *st, struct err *err) SP_MUST_CHECK;
 /* Takes a reservation's pod off the models; the track stays. `event` is counted. */
 void state_release(struct state *st, uint32_t track, enum metric_reservation event, uint64_t seq);
 /* Puts a pod on a node in every model that knows it and marks the track. */
-void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod, const struct pod_req *req, bool whole,
-                  node_ix node, uint64_t seq, struct arena *scratch);
+void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod,
+                  const struct pod_req *req, bool whole, node_ix node, uint64_t seq,
+                  struct arena *scratch);
 /* Forgets the assumed pod of a row if it is still the one of this key. */
 void state_forget(const struct reserve *r, struct model_set *m, struct pod_key want, pod_ix row);
 /* A bound pod was seen: its reservation, if any, is over. */

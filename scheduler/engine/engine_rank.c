@@ -108,7 +108,8 @@ int engine_compare_keys(const struct engine *e, const struct ranked *a, const st
         return a->stage < b->stage ? -1 : 1;
     }
     if (a->total != b->total) {
-        return e->preset->rule == RULE_COST ? less_first(a->total, b->total) : less_first(b->total, a->total);
+        return e->preset->rule == RULE_COST ? less_first(a->total, b->total)
+                                            : less_first(b->total, a->total);
     }
     return less_first(b->rank, a->rank);
 }
@@ -119,8 +120,7 @@ int engine_compare(const struct engine *e, const struct ranked *a, const struct 
     if (r != 0) {
         return r;
     }
-    const struct symtab *t = e->c->syms;
-    return str_cmp(sym_str(t, e->c->facts[a->node.v].name), sym_str(t, e->c->facts[b->node.v].name));
+    return str_cmp(e->c->name_text[a->node.v], e->c->name_text[b->node.v]);
 }
 
 /* A heap of the k best with the worst on top. */
@@ -144,7 +144,8 @@ static void sift_down(const struct engine *e, struct ranked *heap, uint32_t n, u
     }
 }
 
-uint32_t engine_top(const struct engine *e, const struct decision *d, struct ranked *out, uint32_t k)
+uint32_t engine_top(const struct engine *e, const struct decision *d, struct ranked *out,
+                    uint32_t k)
 {
     uint32_t n = k < d->n_feasible ? k : d->n_feasible;
     if (n == 0) {

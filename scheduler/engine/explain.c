@@ -66,6 +66,9 @@ static int explain_terms(struct engine *e, struct explanation *x, struct explain
             p->explain(engine_ctx(e, at), out->node, &t->t);
         }
         t->t.unit = t->t.unit ? t->t.unit : p->unit;
+        if (t->t.unit && strcmp(t->t.unit, POLICY_UNIT_MONEY) == 0) {
+            t->t.unit = x->per_session.p; /* the currency by its name */
+        }
         t->t.cost_nano = 0;
         if (p->cost) {
             engine_add_cost(e, at, &out->node, 1, &t->t.cost_nano);
@@ -195,6 +198,13 @@ static double in_units(const struct explanation *x, int64_t total)
     return x->rule == RULE_COST ? (double)total / 1e9 : (double)total;
 }
 
+/* A rank holds two counts, the greater one in its upper half: the difference of the one that decides. */
+static double rank_margin(int64_t a, int64_t b)
+{
+    int64_t upper = (a >> 32) - (b >> 32);
+    return (double)(upper != 0 ? upper : a - b);
+}
+
 static void decide_by(const struct engine *e, const struct ranked *a, const struct ranked *b, struct explanation *x)
 {
     const struct explain_node *na = find_node(e, x, a->node), *nb = find_node(e, x, b->node);
@@ -212,19 +222,11 @@ static void decide_by(const struct engine *e, const struct ranked *a, const stru
     } else if (a->total != b->total) {
         x->decided_by = str_c(largest_term(x, na, nb));
         x->margin = in_units(x, x->rule == RULE_COST ? b->total - a->total : a->total - b->total);
-        x->unit = STR("points");
-        if (x->rule == RULE_COST) {
-            char *unit = arena_alloc(&x->arena, x->currency.n + 16);
-            if (unit) {
-                memcpy(unit, x->currency.p, x->currency.n);
-                memcpy(unit + x->currency.n, " per session", 13);
-                x->unit = str_c(unit);
-            }
-        }
+        x->unit = x->rule == RULE_COST ? x->per_session : STR("points");
     } else if (a->rank != b->rank) {
         bool seed = x->rule == RULE_RANDOM;
         x->decided_by = seed || e->ranks.n == 0 ? STR("seed") : str_c(engine_policy(e, e->ranks.at[0])->name);
-        x->margin = seed ? 0 : (double)a->rank - (double)b->rank;
+        x->margin = seed ? 0 : rank_margin(a->rank, b->rank);
         x->unit = seed ? STR("") : STR("rank");
     } else {
         x->decided_by = STR("name");
@@ -316,8 +318,14 @@ static int copy_head(const struct engine *e, struct str pod_name, struct explana
     x->dialect = str_c(e->preset->dialect);
     struct str currency = e->c->settings->currency;
     x->currency = arena_str(&x->arena, currency.n ? currency : STR("USD"));
+    char *unit = arena_alloc(&x->arena, x->currency.n + sizeof " per session");
+    if (unit && x->currency.p) {
+        memcpy(unit, x->currency.p, x->currency.n);
+        memcpy(unit + x->currency.n, " per session", sizeof " per session");
+        x->per_session = str_c(unit);
+    }
     x->rule = e->preset->rule;
-    return x->pod.p && x->currency.p ? 0 : explain_nomem(x, err);
+    return x->pod.p && x->currency.p && x->per_session.p ? 0 : explain_nomem(x, err);
 }
 
 static int copy_base(const struct decision *d, struct explanation *x, struct explain_base *ret, struct err *err)

@@ -43,6 +43,7 @@ struct not_modelled_item {
 struct explanation {
     struct arena arena;       /* owns everything below */
     struct str pod, policy, dialect, currency; /* dialect "" = null */
+    struct str per_session;   /* "EUR per session": the unit of totals and of terms in money */
     struct str chosen;        /* "" = none */
     struct str *best;
     uint32_t n_best;

@@ -20,9 +20,10 @@ struct writer {
 
 static void put_safe(struct buf *out, struct str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        buf_char(out, ch < 0x20 || ch == 0x7f ? '?' : s.p[i]);
+    size_t len;
+    for (size_t i = 0; i < s.n; i += len) {
+        bool fit = str_printable((struct str){s.p + i, s.n - i}, &len);
+        buf_put(out, fit ? s.p + i : "?", fit ? len : 1);
     }
 }
 
@@ -122,6 +123,13 @@ static void put_reason_of_choice(const struct explanation *x, struct buf *s)
     }
 }
 
+/* A part that could not be put together breaks the whole. */
+static void put_wrapped_buf(struct writer *w, const struct buf *part, uint32_t at, uint32_t indent)
+{
+    put_wrapped(w, buf_view(part), at, indent);
+    w->out->broken = w->out->broken || part->broken;
+}
+
 static void write_sentence(struct writer *w, const struct explanation *x)
 {
     CLEANUP_BUF struct buf s;
@@ -142,7 +150,7 @@ static void write_sentence(struct writer *w, const struct explanation *x)
     } else {
         buf_printf(&s, STR_FMT, STR_ARG(x->message));
     }
-    put_wrapped(w, buf_view(&s), at + 2, 2);
+    put_wrapped_buf(w, &s, at + 2, 2);
     buf_char(w->out, '\n');
 }
 
@@ -395,7 +403,7 @@ static void write_refusals(struct writer *w, const struct explanation *x)
         }
         buf_lit(&s, g[i].count > EXAMPLES ? ", ..." : "");
         buf_printf(w->out, "  %5u  ", g[i].count);
-        put_wrapped(w, buf_view(&s), 9, 9);
+        put_wrapped_buf(w, &s, 9, 9);
         buf_char(w->out, '\n');
     }
     if (left > 0) {
@@ -415,7 +423,7 @@ static void write_what_ifs(struct writer *w, const struct explanation *x)
         struct str chosen = x->what_ifs[i].chosen.n ? x->what_ifs[i].chosen : STR("no node");
         buf_printf(&s, STR_FMT " -> " STR_FMT, STR_ARG(x->what_ifs[i].change), STR_ARG(chosen));
         buf_lit(w->out, "  ");
-        put_wrapped(w, buf_view(&s), 2, 6);
+        put_wrapped_buf(w, &s, 2, 6);
         buf_char(w->out, '\n');
     }
 }
@@ -436,7 +444,7 @@ static void write_inputs(struct writer *w, const struct explanation *x)
         }
         buf_lit(&s, in->fallback ? " (fallback)" : "");
         buf_lit(w->out, "  ");
-        put_wrapped(w, buf_view(&s), 2, 6);
+        put_wrapped_buf(w, &s, 2, 6);
         buf_char(w->out, '\n');
     }
 }
@@ -451,7 +459,8 @@ void explain_write_text(const struct explanation *x, struct buf *out, uint32_t w
     write_what_ifs(&w, x);
     write_inputs(&w, x);
     for (uint32_t i = 0; i < x->n_not_modelled; i++) {
-        buf_printf(out, "%sNot modelled: " STR_FMT " (%llu)\n", i ? "" : "\n", STR_ARG(x->not_modelled[i].what),
-                   (unsigned long long)x->not_modelled[i].count);
+        buf_lit(out, i ? "Not modelled: " : "\nNot modelled: ");
+        put_safe(out, x->not_modelled[i].what);
+        buf_printf(out, " (%llu)\n", (unsigned long long)x->not_modelled[i].count);
     }
 }

@@ -12,6 +12,8 @@ struct member {
 };
 struct group {
     struct group_spec spec;
+    uint32_t *more; /* counters beside spec.counter */
+    uint32_t n_more, cap_more;
     struct arena *arena;
     uint64_t cursor, epoch;
     bool built;
@@ -23,8 +25,8 @@ struct group {
     int64_t total;
 };
 
-int group_open(struct policy_ctx *ctx, struct arena *arena, const struct group_spec *spec, struct group **ret,
-               struct err *err)
+int group_open(struct policy_ctx *ctx, struct arena *arena, const struct group_spec *spec,
+               struct group **ret, struct err *err)
 {
     check(spec->counter < ctx->c->n_counters && spec->topo.v < ctx->c->n_topo);
     struct group *g = arena_calloc(arena, 1, sizeof *g);
@@ -46,16 +48,38 @@ static uint32_t roomier(uint32_t have, uint32_t want)
     return cap;
 }
 
-/* Old arrays stay in the arena until the class is dropped; doubling bounds what is wasted. */
+int group_add(struct policy_ctx *ctx, struct group *g, uint32_t counter, struct err *err)
+{
+    check(counter < ctx->c->n_counters);
+    if (g->n_more == g->cap_more) {
+        uint32_t cap = roomier(g->cap_more, g->n_more + 1);
+        uint32_t *more = arena_alloc(g->arena, cap * sizeof *more);
+        if (!more) {
+            return err_nomem(err);
+        }
+        if (g->n_more) {
+            memcpy(more, g->more, g->n_more * sizeof *more);
+        }
+        g->more = more;
+        g->cap_more = cap;
+    }
+    g->more[g->n_more++] = counter;
+    g->built = false;
+    return 0;
+}
+
+/* Old arrays stay in the arena until the class is dropped; doubling bounds what is wasted. What is about to be built is not
+ * cleared here. */
 static int group_grow(struct group *g, uint32_t rows, uint32_t domains)
 {
     if (rows > g->cap_rows) {
         uint32_t cap = roomier(g->cap_rows, rows);
-        struct member *m = arena_calloc(g->arena, cap, sizeof *m);
+        struct member *m = g->built ? arena_calloc(g->arena, cap, sizeof *m)
+                                    : arena_alloc(g->arena, cap * sizeof *m);
         if (!m) {
             return -ENOMEM;
         }
-        if (g->cap_rows) {
+        if (g->built) {
             memcpy(m, g->members, g->cap_rows * sizeof *m);
         }
         g->members = m;
@@ -79,6 +103,13 @@ static int group_grow(struct group *g, uint32_t rows, uint32_t domains)
     return 0;
 }
 
+static inline uint32_t counted(const struct cluster *c, const struct group *g, uint32_t counter,
+                               uint32_t row)
+{
+    const struct counter *n = &c->counters[counter];
+    return g->spec.live_only ? n->live[row] : n->all[row];
+}
+
 static void group_touch(const struct policy_ctx *ctx, struct group *g, uint32_t row)
 {
     const struct cluster *c = ctx->c;
@@ -100,8 +131,10 @@ static void group_touch(const struct policy_ctx *ctx, struct group *g, uint32_t 
         m->dom = cluster_domain(c, g->spec.topo, (node_ix){row}).v;
         check(m->dom < g->cap_domains);
     }
-    const struct counter *n = &c->counters[g->spec.counter];
-    m->count = g->spec.live_only ? n->live[row] : n->all[row];
+    m->count = counted(c, g, g->spec.counter, row);
+    for (uint32_t i = 0; i < g->n_more; i++) {
+        m->count += counted(c, g, g->more[i], row);
+    }
     if (m->in) {
         g->sums[m->dom] += m->count;
         g->total += m->dom ? m->count : 0;

@@ -71,6 +71,8 @@ struct policy_ctx {
     uint32_t n_nodes;
 };
 
+/* Unit of a value in money; explanations put the configured currency's name in its place. */
+#define POLICY_UNIT_MONEY "currency per session"
 #define POLICY_SKIP 1 /* prepare's answer: this policy has nothing to say about this pod */
 
 /* One policy's part in an explanation of one node. */
@@ -112,7 +114,8 @@ struct policy {
     /* rule SCORE: raw scores, then 0..100 over the survivors; weight from the preset. normalize NULL: raw is 0..100. */
     void (*score)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *ret_raw);
     void (*normalize)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, const int64_t *raw, int64_t *ret);
-    /* Adds to rank[i]: decides among equal sums, higher first. At most one policy of a preset has it. */
+    /* Adds to rank[i]: decides among equal sums, higher first; two counts, the greater in the upper 32 bits. At most one policy
+     * of a preset has it. */
     void (*rank)(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *rank);
 
     /* Explanations; never on the hot path. explain fills value and note (cost_nano is set by the engine); reasons writes
@@ -142,6 +145,8 @@ struct group_view {
 };
 int group_open(struct policy_ctx *ctx, struct arena *arena, const struct group_spec *spec, struct group **ret,
                struct err *err) SP_MUST_CHECK;
+/* Counts the pods of one more counter as well. */
+int group_add(struct policy_ctx *ctx, struct group *g, uint32_t counter, struct err *err) SP_MUST_CHECK;
 int group_read(const struct policy_ctx *ctx, struct group *g, struct group_view *ret) SP_MUST_CHECK; /* 0 or -ENOMEM */
 
 /* kube-scheduler's rules (reference: framework plugins NodeAffinity and TaintToleration). */

@@ -179,7 +179,7 @@ static void rows_done(struct cluster *c)
                     c->n_game,       c->n_allocated, c->n_ready,
                     c->node_players, c->nonzero_cpu, c->nonzero_mem,
                     c->pods,         c->cap_pods,    c->pod,
-                    c->log};
+                    c->log,          c->name_text,   c->port_bits};
     for (size_t i = 0; i < SP_COUNTOF(rows); i++) {
         mem_free(rows[i]);
     }

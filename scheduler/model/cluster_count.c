@@ -493,6 +493,22 @@ static void count_sums(struct cluster *c, const struct pod_row *row, int sign)
     }
 }
 
+static void add_port_bits(struct cluster *c, uint32_t node, const struct pod_req *r)
+{
+    for (uint32_t i = 0; i < r->n_ports; i++) {
+        uint32_t bit = port_bit(&r->ports[i]);
+        c->port_bits[node][bit / 64] |= 1ull << (bit % 64);
+    }
+}
+
+static void read_port_bits(struct cluster *c, uint32_t node)
+{
+    memset(c->port_bits[node], 0, sizeof c->port_bits[node]);
+    for (uint32_t i = 0; i < c->n_pods[node]; i++) {
+        add_port_bits(c, node, &c->pod[c->pods[node][i].v].req);
+    }
+}
+
 void pod_count(struct cluster *c, pod_ix pod, uint32_t at)
 {
     struct pod_row *row = &c->pod[pod.v];
@@ -508,6 +524,7 @@ void pod_count(struct cluster *c, pod_ix pod, uint32_t at)
     c->pods[node][at] = pod;
     row->pos = at;
     c->n_pods[node] = n + 1;
+    add_port_bits(c, node, &row->req);
     count_sums(c, row, 1);
     bool pins;
     int64_t end = pod_pin_end(c, row, &pins);
@@ -526,6 +543,9 @@ void pod_uncount(struct cluster *c, pod_ix pod)
     c->pods[node][row->pos] = moved;
     c->pod[moved.v].pos = row->pos;
     c->n_pods[node] = last;
+    if (row->req.n_ports > 0) {
+        read_port_bits(c, node);
+    }
     count_sums(c, row, -1);
     bool pins;
     int64_t end = pod_pin_end(c, row, &pins);

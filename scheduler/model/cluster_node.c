@@ -45,7 +45,8 @@ int rows_grow(struct cluster *c, uint32_t want, struct err *err)
     int r = GROW(flags) | GROW(gen) | GROW(static_gen) | GROW(facts) | GROW(capacity) |
             GROW(price_nano_hour) | GROW(drain_end_ms) | GROW(n_pods) | GROW(n_pinning) |
             GROW(n_game) | GROW(n_allocated) | GROW(n_ready) | GROW(node_players) |
-            GROW(nonzero_cpu) | GROW(nonzero_mem) | GROW(pods) | GROW(cap_pods);
+            GROW(nonzero_cpu) | GROW(nonzero_mem) | GROW(pods) | GROW(cap_pods) | GROW(name_text) |
+            GROW(port_bits);
     for (uint32_t i = 0; i < c->n_res && r == 0; i++) {
         r = GROW(alloc[i]) | GROW(used[i]);
     }
@@ -557,6 +558,7 @@ int cluster_upsert_node(struct cluster *c, const struct node_desc *d, node_ix *r
         t->n_free_nodes -= t->n_free_nodes > 0;
         c->n_rows = row >= c->n_rows ? row + 1 : c->n_rows;
         c->n_nodes++;
+        c->name_text[row] = sym_str(c->syms, f.name);
         map64_put(&t->node_of, f.name.v, row);
         pods_attach_waiting(c, f.name, node);
     }
@@ -629,7 +631,7 @@ node_ix cluster_find_node(const struct cluster *c, struct str name)
 static bool is_named(const struct cluster *c, node_ix node, struct str name)
 {
     return node.v < c->n_rows && (c->flags[node.v] & NODE_LIVE) != 0 &&
-           str_eq(sym_str(c->syms, c->facts[node.v].name), name);
+           str_eq(c->name_text[node.v], name);
 }
 
 node_ix cluster_find_node_hint(const struct cluster *c, struct str name, node_ix hint,

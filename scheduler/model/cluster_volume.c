@@ -45,6 +45,24 @@ static int named(struct cluster *c, const struct meta_desc *meta, sym *ns, sym *
 
 /* ---- volumes ---- */
 
+static uint8_t access_bits(str_list modes)
+{
+    static const struct {
+        const char *name;
+        uint8_t bit;
+    } table[] = {{"ReadWriteOnce", ACCESS_RWO},
+                 {"ReadOnlyMany", ACCESS_ROX},
+                 {"ReadWriteMany", ACCESS_RWX},
+                 {"ReadWriteOncePod", ACCESS_RWOP}};
+    uint8_t bits = 0;
+    for (uint32_t i = 0; i < modes.n; i++) {
+        for (size_t k = 0; k < SP_COUNTOF(table); k++) {
+            bits |= str_is(modes.p[i], table[k].name) ? table[k].bit : 0;
+        }
+    }
+    return bits;
+}
+
 int cluster_upsert_pvc(struct cluster *c, const struct pvc_desc *d, struct err *err)
 {
     struct cluster_tables *t = c->t;
@@ -52,21 +70,21 @@ int cluster_upsert_pvc(struct cluster *c, const struct pvc_desc *d, struct err *
                           .bound = d->volume_name.n > 0 && d->bind_completed,
                           .lost = str_is(d->phase, "Lost"),
                           .deleting = d->meta.deleting,
+                          .block = str_is(d->volume_mode, "Block"),
+                          .access_modes = access_bits(d->access_modes),
                           .request = d->request};
     struct slot slot;
     int r = named(c, &d->meta, &row.ns, &row.name, err);
     r = r != 0 ? r : sym_intern(c->syms, d->storage_class, &row.storage_class, err);
     r = r != 0 ? r : sym_intern(c->syms, d->volume_name, &row.volume_name, err);
     r = r != 0 ? r : sym_intern(c->syms, d->selected_node, &row.selected_node, err);
+    r = r != 0 ? r : selector_from(c, &d->selector, NULL, 0, &row.selector, err);
     r = r != 0 ? r : LIST_ROOM(t->pvcs, t->n_pvcs, t->cap_pvcs, err);
     r = r != 0 ? r : slot_find(c, &t->pvc_of, key2(row.ns.v, row.name.v), sizeof row, &slot, err);
     if (r != 0) {
         return r;
     }
-    for (uint32_t i = 0; i < d->access_modes.n; i++) {
-        row.read_write_once_pod =
-            row.read_write_once_pod || str_is(d->access_modes.p[i], "ReadWriteOncePod");
-    }
+    row.read_write_once_pod = (row.access_modes & ACCESS_RWOP) != 0;
     if (slot.ix == IX_NONE) {
         slot.ix = (uint32_t)t->n_pvcs;
         t->pvcs[t->n_pvcs++] = slot.fresh;
@@ -80,8 +98,11 @@ int cluster_upsert_pvc(struct cluster *c, const struct pvc_desc *d, struct err *
 int cluster_upsert_pv(struct cluster *c, const struct pv_desc *d, struct err *err)
 {
     struct cluster_tables *t = c->t;
-    struct pv_row row = {.available = str_is(d->phase, "Available"),
+    /* a manifest has no phase yet: the volume will be there */
+    struct pv_row row = {.available = d->phase.n == 0 || str_is(d->phase, "Available"),
                          .has_node_affinity = d->has_node_affinity,
+                         .block = str_is(d->volume_mode, "Block"),
+                         .access_modes = access_bits(d->access_modes),
                          .capacity = d->capacity};
     struct slot slot;
     sym ns;
@@ -143,6 +164,32 @@ const struct pv_row *cluster_find_pv(const struct cluster *c, sym name)
 {
     uint32_t ix = map64_get(&c->t->pv_of, name.v);
     return ix == IX_NONE ? NULL : c->t->pvs[ix];
+}
+
+uint32_t cluster_n_pvs(const struct cluster *c)
+{
+    return (uint32_t)c->t->n_pvs;
+}
+
+const struct pv_row *cluster_pv(const struct cluster *c, uint32_t i)
+{
+    check(i < c->t->n_pvs);
+    return c->t->pvs[i];
+}
+
+uint32_t cluster_n_storage_classes(const struct cluster *c)
+{
+    return (uint32_t)c->t->n_scs;
+}
+
+const struct storage_class_row *cluster_default_storage_class(const struct cluster *c)
+{
+    for (size_t i = 0; i < c->t->n_scs; i++) {
+        if (c->t->scs[i]->is_default) {
+            return c->t->scs[i];
+        }
+    }
+    return NULL;
 }
 
 const struct storage_class_row *cluster_find_storage_class(const struct cluster *c, sym name)

@@ -21,7 +21,7 @@ const struct profile_default profile_defaults[PROFILE_DEFAULTS] = {
     {"Job", INT64_C(3600000), INT64_C(3600000), 16,
      "a run that ends by itself; an hour until better is known"},
     {"other", INT64_MAX, INT64_MAX, 16,
-     "a service that stays; players only count where it is said to be a game"},
+     "a service that stays; where it is said to be a game (a fleet, an annotation), the first row holds"},
 };
 
 static const struct latency_class class_none = {.name = {"none", 4}, .judged = false};
@@ -427,10 +427,33 @@ static struct sources said(const struct cluster *c, const struct class_key *key,
         {sym_str(c->syms, tm->wishes.v[w]), sym_str(c->syms, key->wishes.v[w])}};
 }
 
-static void resolve_numbers(const struct cluster *c, const struct class_key *key,
+/* What each may hold; docs/annotations.md. */
+static const char *const wish_forms[WISH_N] = {
+    [WISH_FLEET] = "a name",
+    [WISH_PLAYERS] = "a whole number up to 1000000",
+    [WISH_DEMAND] = "a JSON object of locations and shares above 0, such as {\"DE\":0.6,\"FR\":0.4}",
+    [WISH_LATENCY] = "the name of a latency class",
+    [WISH_SESSION] = "a duration such as 25m, or p50=20m,p90=40m",
+    [WISH_SPOT] = "never, allowed, preferred or required",
+    [WISH_REGIONS] = "a comma list of regions",
+};
+
+static void note_bad(struct cluster *c, enum wish w, struct str value, uint32_t *bad)
+{
+    if (c->bad_annotation == NULL) {
+        c->bad_annotation = wish_names[w];
+        c->bad_annotation_form = wish_forms[w];
+        c->bad_annotation_value = sym_find(c->syms, value);
+    }
+    (*bad)++;
+}
+
+static void resolve_numbers(struct cluster *c, const struct class_key *key,
                             const struct pod_template *tm, struct game_profile *g, uint32_t *bad)
 {
-    const struct profile_default *def = default_of(tm->owner);
+    /* A game that no StatefulSet or Job owns is a match, whatever made its pod. */
+    bool match = g->is_game && (tm->owner == OWNER_NONE || tm->owner == OWNER_OTHER);
+    const struct profile_default *def = default_of(match ? OWNER_GAME : tm->owner);
     const struct fleet_settings *levels[2] = {g->settings, &c->settings->defaults};
     g->players = g->is_game ? def->players : 0;
     g->session_p50_ms = def->p50_ms;
@@ -457,20 +480,22 @@ static void resolve_numbers(const struct cluster *c, const struct class_key *key
                    session = said(c, key, tm, WISH_SESSION), spot = said(c, key, tm, WISH_SPOT);
     for (int i = 1; i >= 0; i--) {
         if (players.v[i].n > 0 && !profile_read_players(players.v[i], &g->players)) {
-            (*bad)++;
+            note_bad(c, WISH_PLAYERS, players.v[i], bad);
         }
         if (session.v[i].n > 0) {
             bool ok = profile_read_session(session.v[i], &g->session_p50_ms, &g->session_p90_ms);
             g->session_known = g->session_known || ok;
-            *bad += !ok;
+            if (!ok) {
+                note_bad(c, WISH_SESSION, session.v[i], bad);
+            }
         }
         if (spot.v[i].n > 0 && !profile_read_spot(spot.v[i], &g->spot)) {
-            (*bad)++;
+            note_bad(c, WISH_SPOT, spot.v[i], bad);
         }
     }
 }
 
-static void resolve_latency(const struct cluster *c, const struct class_key *key,
+static void resolve_latency(struct cluster *c, const struct class_key *key,
                             const struct pod_template *tm, struct game_profile *g, uint32_t *bad)
 {
     struct sources wish = said(c, key, tm, WISH_LATENCY);
@@ -480,7 +505,9 @@ static void resolve_latency(const struct cluster *c, const struct class_key *key
     for (size_t i = 0; i < SP_COUNTOF(names) && g->latency == NULL; i++) {
         g->latency =
             names[i].n == 0 ? NULL : settings_latency_class(c->settings, str_trim(names[i]));
-        *bad += names[i].n > 0 && g->latency == NULL && i < 2;
+        if (names[i].n > 0 && g->latency == NULL && i < 2) {
+            note_bad(c, WISH_LATENCY, names[i], bad);
+        }
     }
     g->latency = g->latency == NULL ? &class_none : g->latency;
 }
@@ -494,7 +521,9 @@ static int resolve_lists(struct cluster *c, const struct class_key *key,
         demand_list list;
         int r =
             demand.v[i].n == 0 ? -EINVAL : profile_read_demand(demand.v[i], &c->t->scratch, &list);
-        *bad += demand.v[i].n > 0 && r == -EINVAL;
+        if (demand.v[i].n > 0 && r == -EINVAL) {
+            note_bad(c, WISH_DEMAND, demand.v[i], bad);
+        }
         r = r == -EINVAL ? 0 : r == -ENOMEM ? err_nomem(err) : demand_keep(c, list, g, err);
         if (r != 0) {
             return r;
@@ -509,7 +538,9 @@ static int resolve_lists(struct cluster *c, const struct class_key *key,
     }
     for (int i = 0; i < 2 && g->regions.n == 0; i++) {
         int r = regions.v[i].n == 0 ? 0 : regions_read(c, regions.v[i], &g->regions, err);
-        *bad += r == -EINVAL;
+        if (r == -EINVAL) {
+            note_bad(c, WISH_REGIONS, regions.v[i], bad);
+        }
         if (r != 0 && r != -EINVAL) {
             return r;
         }

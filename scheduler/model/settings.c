@@ -52,8 +52,9 @@ int settings_default(struct settings *ret, struct err *err)
     ret->session_shipped = true;
     ret->rates.player_kicked = 5 * NANO_CENT;
     ret->rates.player_ms_hour = 2 * NANO_CENT / 1000;
-    ret->rates.zone_player = NANO_CENT / 5;
-    ret->rates.soft_wish = NANO_CENT;
+    ret->rates.zone_player = 3 * NANO_CENT;
+    ret->rates.soft_wish = 25 * NANO_CENT;
+    ret->rates.order_place = 500 * NANO_CENT;
     ret->rates.gpu_hour_stranded = 50 * NANO_CENT;
     ret->rates.node_hour_kept = 0;
     ret->rates.session_lost = 10 * NANO_CENT;

@@ -85,8 +85,9 @@ struct pool_settings {
 struct rates {
     int64_t player_kicked;     /* one player thrown out of a running session */
     int64_t player_ms_hour;    /* one player suffering one millisecond above the class target for an hour */
-    int64_t zone_player;       /* one player more in a zone than its target share, per session */
-    int64_t soft_wish;         /* a soft wish of weight 100 that is not granted, per session */
+    int64_t zone_player;       /* one player more in a zone than its target share, per 25 minutes, at least once */
+    int64_t soft_wish;         /* a soft wish of weight 100 that is not granted, per 25 minutes, at least once */
+    int64_t order_place;       /* one place down the fleet's order of pools or regions, likewise */
     int64_t gpu_hour_stranded; /* one GPU that no typical request can use, for an hour */
     int64_t node_hour_kept;    /* added to the node's price for an hour that a node must stay because of this pod */
     int64_t session_lost;      /* one session ended by a reclaim, besides its players */

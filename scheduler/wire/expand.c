@@ -44,7 +44,11 @@ bool expand_text(const struct expand *x, const char *path, struct str *ret)
         return false;
     }
     scan_init(&s, (struct str){x->json.p + at, x->json.n - at});
-    return scan_peek(&s) == SCAN_STRING && scan_string(&s, x->a, ret);
+    bool ok = scan_peek(&s) == SCAN_STRING && scan_string(&s, x->a, ret);
+    if (!ok && s.error != NULL && strcmp(s.error, SCAN_NO_MEMORY) == 0) {
+        x->im->short_memory = true;
+    }
+    return ok;
 }
 
 static bool expand_true(const struct expand *x, const char *path)
@@ -161,8 +165,11 @@ static int read_template(struct expand *x)
         snprintf(x->template_path, sizeof x->template_path, "%.*s", STR_ARG(p));
     }
     if (!k8s_find_field(x->json, x->template_path, &x->template_at)) {
-        int rc = expand_fault(x, x->template_path, "missing: the pod template was expected here");
-        return rc;
+        if (x->c->kind == CTL_GAME_SERVER && !x->c->workload) { /* a stripped dump: its pod stands there itself */
+            loaded_note(x->l, NOTE_NO_TEMPLATE, 1);
+            return 0;
+        }
+        return expand_fault(x, x->template_path, "missing: the pod template was expected here");
     }
     dec_init(&d, (struct str){x->json.p + x->template_at, x->json.n - x->template_at}, x->a);
     if (!dec_pod(&d, &x->pod)) {
@@ -404,6 +411,9 @@ static int make_replica_set(struct expand *x, struct owner_desc *ret_owner, stru
     d.meta.owners.p = owner;
     d.meta.owners.n = 1;
     d.selector.match_labels = expand_merge(x, d.selector.match_labels, ret_label, 1);
+    if (d.meta.name.p == NULL || d.meta.uid.p == NULL || x->short_memory) {
+        return err_nomem(x->err);
+    }
     *ret_owner = (struct owner_desc){STR("apps/v1"), STR("ReplicaSet"), d.meta.name, d.meta.uid, true};
     return cluster_upsert_workload(x->l->cluster, &d, x->err);
 }
@@ -430,9 +440,47 @@ static int make_plain(struct expand *x, int64_t count)
     return rc;
 }
 
+/* A number of pods that is there must be one: 0 when it is (or absent), 1 when it is not and that was said, or negative. */
+static int check_count(struct expand *x, const char *path)
+{
+    size_t at;
+    struct scan s;
+    int64_t n = 0;
+    if (!k8s_find_field(x->json, path, &at)) {
+        return 0;
+    }
+    scan_init(&s, (struct str){x->json.p + at, x->json.n - at});
+    enum scan_type type = scan_peek(&s);
+    if (type == SCAN_NULL || (type == SCAN_NUMBER && scan_i64(&s, &n) && n >= 0)) {
+        return 0;
+    }
+    int rc = expand_fault(x, path, n < 0 ? "a negative number of pods: write 0 or more" : "a whole number was expected");
+    return rc != 0 ? rc : 1;
+}
+
+static int check_counts(struct expand *x)
+{
+    static const char *const paths[] = {"spec.replicas", "spec.parallelism", "spec.completions",
+                                        "spec.jobTemplate.spec.parallelism", "spec.jobTemplate.spec.completions"};
+    char path[192] = "";
+    int rc = 0;
+    if (x->c->kind == CTL_CUSTOM) {
+        snprintf(path, sizeof path, "%.*s", STR_ARG(x->c->path->replicas_path));
+        return path[0] != '\0' ? check_count(x, path) : 0;
+    }
+    for (size_t i = 0; i < SP_COUNTOF(paths) && rc == 0; i++) {
+        rc = check_count(x, paths[i]);
+    }
+    return rc;
+}
+
 static int make_pods(struct expand *x)
 {
     const struct controller *c = x->c;
+    int faulty = check_counts(x);
+    if (faulty != 0) {
+        return faulty < 0 ? faulty : 0;
+    }
     if (c->kind == CTL_DAEMON_SET) {
         return expand_daemon_set(x);
     }
@@ -496,6 +544,20 @@ static int expand_one(struct expand *x)
     return rc == 1 ? make_pods(x) : rc;
 }
 
+/* The two classes that every cluster has; manifests name them without bringing them. */
+static int built_in_priorities(struct cluster *c, struct err *err)
+{
+    const struct priority_class_desc classes[] = {
+        {.meta.name = STR("system-cluster-critical"), .value = 2000000000},
+        {.meta.name = STR("system-node-critical"), .value = 2000001000},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < SP_COUNTOF(classes) && rc == 0; i++) {
+        rc = cluster_upsert_priority_class(c, &classes[i], err);
+    }
+    return rc;
+}
+
 int load_expand(struct loaded *l, struct err *err)
 {
     struct load_impl *im = l->impl;
@@ -508,12 +570,13 @@ int load_expand(struct loaded *l, struct err *err)
     int rc = index_controllers(&x);
     rc = rc == 0 && im->controllers.n > 0 ? derive_from_pods(&x) : rc;
     rc = rc == 0 ? derive_from_game_servers(&x) : rc;
-    if (rc != 0) {
-        rc = err_nomem(err);
-    }
+    rc = rc != 0 ? err_nomem(err) : built_in_priorities(l->cluster, err);
     for (size_t i = 0; i < im->controllers.n && rc == 0; i++) {
         x.c = &im->controllers.p[i];
         rc = expand_one(&x);
+        if (rc == 0 && (x.short_memory || im->short_memory)) {
+            rc = err_nomem(err);
+        }
     }
     name_map_done(&derived_names);
     mem_free(x.derived_n.p);

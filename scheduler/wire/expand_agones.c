@@ -61,7 +61,11 @@ static bool read_port(struct k8s_dec *d, struct agones_port *p)
                 : str_is(policy, "None")        ? POLICY_NONE
                                                 : POLICY_DYNAMIC;
     bool known = policy.n == 0 || p->policy != POLICY_DYNAMIC || str_is(policy, "Dynamic");
-    return dec_ok(d) && (known || dec_fail(d, NULL, "portPolicy is none of Dynamic, Static, Passthrough, None"));
+    if (dec_ok(d) && !known) {
+        return dec_fail(d, NULL, "portPolicy is none of Dynamic, Static, Passthrough, None");
+    }
+    int32_t worst = p->host_port < 0 || p->host_port > 65535 ? p->host_port : p->container_port;
+    return dec_ok(d) && ((worst >= 0 && worst <= 65535) || dec_fail(d, NULL, "%d is no port (1 to 65535)", worst));
 }
 
 static bool read_ports(struct k8s_dec *d, struct agones *g)

@@ -52,6 +52,29 @@ static int read_claims(struct expand *x, struct claim_list *ret)
     return 0;
 }
 
+/* A made claim's class. Dumps of nodes and pods hold no classes at all: then the volume is taken as made where the pod
+ * goes, and said so. A class that is missing among others is missing in the cluster too. */
+static int settle_class(struct expand *x, struct pvc_desc *pvc)
+{
+    struct cluster *c = x->l->cluster;
+    if (!pvc->has_storage_class) {
+        const struct storage_class_row *usual = cluster_default_storage_class(c);
+        pvc->storage_class = usual != NULL ? sym_str(c->syms, usual->name) : STR_NONE;
+    }
+    if (pvc->storage_class.n == 0) {
+        pvc->storage_class = cluster_n_storage_classes(c) == 0 || x->im->class_made ? STR("(default)") : STR_NONE;
+    }
+    bool known = cluster_find_storage_class(c, sym_find(c->syms, pvc->storage_class)) != NULL;
+    if (pvc->storage_class.n == 0 || known || (cluster_n_storage_classes(c) > 0 && !x->im->class_made)) {
+        return 0;
+    }
+    struct storage_class_desc made = {.meta.name = pvc->storage_class, .provisioner = STR("unknown"),
+                                      .wait_for_first_consumer = true};
+    x->im->class_made = true;
+    loaded_note(x->l, NOTE_NO_CLASSES, 1);
+    return cluster_upsert_storage_class(c, &made, x->err);
+}
+
 /* The claims of one ordinal: made where the input has none, and mounted in place of the template's volumes. */
 static int give_claims(struct expand *x, const struct claim_list *claims, struct str pod_name, struct pod_desc *pod)
 {
@@ -72,7 +95,8 @@ static int give_claims(struct expand *x, const struct claim_list *claims, struct
         p[n++] = (struct volume_desc){.name = template, .claim = pvc.meta.name};
         if (cluster_find_pvc(c, sym_find(c->syms, x->c->ns), sym_find(c->syms, pvc.meta.name)) == NULL) {
             pvc.phase = STR("Pending");
-            int rc = cluster_upsert_pvc(c, &pvc, x->err);
+            int rc = settle_class(x, &pvc);
+            rc = rc != 0 ? rc : cluster_upsert_pvc(c, &pvc, x->err);
             if (rc != 0) {
                 return rc;
             }

@@ -14,20 +14,6 @@ struct args_in {
     bool pod_seen, names_seen, nodes_seen;
 };
 
-/* Counts the items of a list of names by its commas and quotes: an upper bound, so that one allocation is enough. */
-static uint32_t bound_items(const char *p, const char *end)
-{
-    uint32_t n = 1;
-    for (;;) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-        if (comma == NULL) {
-            return n;
-        }
-        n++;
-        p = comma + 1;
-    }
-}
-
 static bool names(struct args_in *in)
 {
     struct dec_iter it;
@@ -44,12 +30,20 @@ static bool names(struct args_in *in)
     args->has_names = true;
     /* The list ends at the first ']' outside a string; names hold none, so the nearest one bounds it well. */
     const char *close = memchr(d->s.p, ']', (size_t)(d->s.end - d->s.p));
-    uint32_t cap = bound_items(d->s.p, close != NULL ? close : d->s.end);
+    uint32_t cap =
+        1 + scan_count(d->s.p, (size_t)((close != NULL ? close : d->s.end) - d->s.p), ',');
     struct str *p = arena_alloc(d->a, cap * sizeof *p);
     if (p == NULL) {
         return dec_nomem(d);
     }
-    uint32_t n = 0;
+    uint32_t n = scan_plain_strings(&d->s, &it.first, p, cap < LIMIT_NODES ? cap : LIMIT_NODES);
+    it.i += n;
+    for (uint32_t i = 0; i < n; i++) {
+        if (p[i].n > LIMIT_NAME_BYTES) {
+            dec_fail(d, p[i].p, "a name of %zu bytes (at most %d)", p[i].n, LIMIT_NAME_BYTES);
+            return dec_in_index(d, i);
+        }
+    }
     while (dec_item(d, &it)) {
         p = dec_grow(d, p, n, &cap, sizeof *p, LIMIT_NODES);
         if (p == NULL) {
@@ -177,8 +171,8 @@ static int make_slots(struct extender_args *args, struct arena *a, struct err *e
     return args->slots != NULL ? 0 : err_nomem(err);
 }
 
-int extender_decode_args_opt(struct str body, bool decode_nodes, struct arena *a, struct extender_args *ret,
-                             struct err *err)
+int extender_decode_args_opt(struct str body, bool decode_nodes, struct arena *a,
+                             struct extender_args *ret, struct err *err)
 {
     struct args_in in;
     struct dec_iter it;
@@ -204,12 +198,14 @@ int extender_decode_args_opt(struct str body, bool decode_nodes, struct arena *a
         return dec_error(&in.d, err);
     }
     if (ret->pod_json.p == NULL) {
-        return err_set(err, -EINVAL, "Pod: an object was expected, found %s", in.pod_seen ? "null" : "nothing");
+        return err_set(err, -EINVAL, "Pod: an object was expected, found %s",
+                       in.pod_seen ? "null" : "nothing");
     }
     return make_slots(ret, a, err);
 }
 
-int extender_decode_args(struct str body, struct arena *a, struct extender_args *ret, struct err *err)
+int extender_decode_args(struct str body, struct arena *a, struct extender_args *ret,
+                         struct err *err)
 {
     return extender_decode_args_opt(body, true, a, ret, err);
 }

@@ -11,6 +11,12 @@
 
 #include "base/mem.h"
 
+bool http_client_init(void)
+{
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, mem_free, mem_realloc, mem_strdup,
+                                mem_calloc) == CURLE_OK;
+}
+
 static size_t take(char *p, size_t size, size_t n, void *arg)
 {
     struct buf *body = arg;
@@ -18,28 +24,45 @@ static size_t take(char *p, size_t size, size_t n, void *arg)
     return body->broken ? 0 : size * n;
 }
 
-static int curl_failure(CURLcode code, const struct http_ask *ask, const struct buf *body, const char *detail,
-                        struct err *err)
+static int curl_failure(CURLcode code, const struct http_ask *ask, const struct buf *body,
+                        const char *detail, struct err *err)
 {
     int number = -EPROTO;
     switch (code) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: number = -EINVAL; break;
-    case CURLE_COULDNT_RESOLVE_HOST: number = -EHOSTUNREACH; break;
-    case CURLE_COULDNT_CONNECT: number = -ECONNREFUSED; break;
-    case CURLE_OPERATION_TIMEDOUT: number = -ETIMEDOUT; break;
-    case CURLE_OUT_OF_MEMORY: return err_nomem(err);
-    case CURLE_WRITE_ERROR: number = body->broken ? -E2BIG : -EIO; break;
-    default: break;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        number = -EINVAL;
+        break;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        number = -EHOSTUNREACH;
+        break;
+    case CURLE_COULDNT_CONNECT:
+        number = -ECONNREFUSED;
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        number = -ETIMEDOUT;
+        break;
+    case CURLE_OUT_OF_MEMORY:
+        return err_nomem(err);
+    case CURLE_WRITE_ERROR:
+        number = body->broken ? -E2BIG : -EIO;
+        break;
+    default:
+        break;
+    }
+    if (number == -E2BIG && body->starved) {
+        return err_nomem(err);
     }
     if (number == -E2BIG) {
-        return err_set(err, number, "%.200s: the answer is longer than %zu bytes", ask->url, body->max);
+        return err_set(err, number, "%.200s: the answer is longer than %zu bytes", ask->url,
+                       body->max);
     }
-    return err_set(err, number, "%.200s: %s", ask->url, detail[0] != '\0' ? detail : curl_easy_strerror(code));
+    return err_set(err, number, "%.200s: %s", ask->url,
+                   detail[0] != '\0' ? detail : curl_easy_strerror(code));
 }
 
-static CURLcode set_options(CURL *curl, const struct http_ask *ask, struct curl_slist *headers, struct buf *body,
-                            char *detail)
+static CURLcode set_options(CURL *curl, const struct http_ask *ask, struct curl_slist *headers,
+                            struct buf *body, char *detail)
 {
     CURLcode rc = curl_easy_setopt(curl, CURLOPT_URL, ask->url);
     if (rc == CURLE_OK) {

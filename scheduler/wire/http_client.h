@@ -9,10 +9,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* Sends libcurl's allocations through base/mem.h. Once, before threads; harmless when repeated. false: libcurl cannot start. */
+bool http_client_init(void);
+
 /* ---- one call ---- */
 
 struct http_ask {
-    const char *method;       /* "GET", "POST" */
+    const char *method; /* "GET", "POST" */
     const char *url;
     struct str body;          /* STR_NONE for none */
     const char *content_type; /* of the body; NULL = application/json */

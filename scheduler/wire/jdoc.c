@@ -13,23 +13,34 @@
 #include "base/mem.h"
 #include "wire/scan.h"
 
+/* jansson tells short memory as a syntax error, if at all; this is what the call that runs on this thread has met. */
+static _Thread_local bool short_memory;
+
+static void *hook_alloc(size_t n)
+{
+    void *p = mem_alloc(n);
+    short_memory = short_memory || p == NULL;
+    return p;
+}
+
 void jdoc_init(void)
 {
-    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_set_alloc_funcs(hook_alloc, mem_free);
 }
 
 static json_t *load(const char *file, struct str bytes, struct err *err)
 {
     json_error_t e;
+    short_memory = false;
     json_t *root = json_loadb(bytes.p != NULL ? bytes.p : "", bytes.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (root != NULL) {
         return root;
     }
-    if (json_error_code(&e) == json_error_out_of_memory) {
+    if (short_memory || json_error_code(&e) == json_error_out_of_memory) {
         err_nomem(err);
-    } else {
-        err_set(err, -EINVAL, "%s", e.text);
+        return NULL;
     }
+    err_set(err, -EINVAL, "%s", e.text);
     uint32_t line = e.line > 0 ? (uint32_t)e.line : 0, column = e.column > 0 ? (uint32_t)e.column : 1;
     err_at(err, file != NULL ? file : "", line, line > 0 ? column : 0);
     return NULL;

@@ -14,10 +14,13 @@
 
 /* cJSON's hooks have no context argument; this is the arena of the parse that runs on this thread. */
 static _Thread_local struct arena *open_arena;
+static _Thread_local bool short_memory; /* the arena has refused; cJSON answers this and bad text alike */
 
 static void *hook_alloc(size_t n)
 {
-    return open_arena != NULL ? arena_alloc(open_arena, n) : NULL;
+    void *p = open_arena != NULL ? arena_alloc(open_arena, n) : NULL;
+    short_memory = short_memory || p == NULL;
+    return p;
 }
 
 static void hook_free(void *p)
@@ -62,16 +65,13 @@ int jsonc_parse(struct str bytes, struct arena *a, jsonc_node **ret, struct err 
         return scan_error(&s, "", err);
     }
     struct arena *before = open_arena;
-    size_t used = a->used_bytes;
     open_arena = a;
+    short_memory = false;
     cJSON *tree = cJSON_ParseWithLengthOpts(bytes.p, bytes.n, NULL, 0);
     open_arena = before;
     if (tree == NULL) {
         /* valid JSON that cJSON does not take: a lone surrogate; or no memory */
-        if (a->used_bytes + bytes.n >= a->max_bytes || a->used_bytes == used) {
-            return err_nomem(err);
-        }
-        return err_set(err, -EINVAL, "a string holds half of a surrogate pair, or memory is short");
+        return short_memory ? err_nomem(err) : err_set(err, -EINVAL, "a string holds half of a surrogate pair");
     }
     *ret = tree;
     return 0;

@@ -15,6 +15,7 @@ void dec_init(struct k8s_dec *d, struct str json, struct arena *a)
 {
     scan_init(&d->s, json);
     d->a = a;
+    d->keys = NULL;
     d->text[0] = '\0';
     d->path[sizeof d->path - 1] = '\0';
     d->path_at = sizeof d->path - 1;
@@ -103,6 +104,7 @@ bool dec_object(struct k8s_dec *d, struct dec_iter *it)
     *it = (struct dec_iter){.first = true};
     enum scan_type t = scan_peek(&d->s);
     if (t == SCAN_OBJECT) {
+        it->keys_at = d->keys != NULL ? d->keys->n : 0;
         it->open = scan_object_begin(&d->s);
         return it->open;
     }
@@ -120,20 +122,40 @@ bool dec_list(struct k8s_dec *d, struct dec_iter *it)
     return t == SCAN_NULL ? scan_skip(&d->s, NULL) : wrong_type(d, "a list");
 }
 
+/* A key that this object had before is a fault. */
+static bool key_once(struct k8s_dec *d, struct dec_iter *it, const char *at)
+{
+    struct dec_keys *k = d->keys;
+    k->n = it->keys_at + it->n_keys;
+    for (uint32_t i = it->keys_at; i < k->n; i++) {
+        if (SP_UNLIKELY(str_eq(k->p[i], it->key))) {
+            return dec_fail(d, at, "the key \"" STR_FMT "\" stands twice in one object: keep one", STR_ARG(it->key));
+        }
+    }
+    if (k->n < SP_COUNTOF(k->p)) {
+        k->p[k->n++] = it->key;
+        it->n_keys++;
+    }
+    return true;
+}
+
 bool dec_member(struct k8s_dec *d, struct dec_iter *it)
 {
     bool escaped;
     if (!it->open || !scan_member(&d->s, &it->first, &it->key, &escaped)) {
         return false;
     }
+    const char *at = it->key.p - 1;
     if (SP_UNLIKELY(escaped)) {
         bool nul = d->s.allow_nul;
         d->s.allow_nul = true;
         bool ok = scan_unescape(&d->s, it->key, d->a, &it->key);
         d->s.allow_nul = nul;
-        return ok;
+        if (!ok) {
+            return false;
+        }
     }
-    return true;
+    return d->keys == NULL || key_once(d, it, at);
 }
 
 bool dec_item(struct k8s_dec *d, struct dec_iter *it)

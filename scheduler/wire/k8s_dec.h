@@ -11,9 +11,16 @@
 #include "model/desc.h"
 #include "wire/scan.h"
 
+/* Keys of the objects that are open, outermost first: how a reader that wants each key once finds a second one. Objects
+ * nested deeper than there is room for are not watched. */
+struct dec_keys {
+    struct str p[256];
+    uint32_t n;
+};
 struct k8s_dec {
     struct scan s;
     struct arena *a;
+    struct dec_keys *keys; /* NULL: of equal keys the last one stays, as in Go */
     char text[240]; /* of a fault in a value; "" when the scanner's own text stands */
     char path[240]; /* right-aligned */
     uint32_t path_at;
@@ -38,6 +45,7 @@ static inline bool dec_ok(const struct k8s_dec *d)
 struct dec_iter {
     bool open, first;
     uint32_t i; /* of the item */
+    uint32_t keys_at, n_keys;
     struct str key;
 };
 bool dec_object(struct k8s_dec *d, struct dec_iter *it);

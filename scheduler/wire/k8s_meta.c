@@ -197,6 +197,24 @@ bool dec_selector(struct k8s_dec *d, struct selector_desc *ret)
     return dec_ok(d);
 }
 
+/* allowedTopologies: a key and its values, without an operator. */
+static bool topology_exprs(struct k8s_dec *d, expr_list *ret)
+{
+    if (!dec_exprs(d, ret) || ret->n == 0) {
+        return dec_ok(d);
+    }
+    struct expr_desc *p = arena_alloc(d->a, ret->n * sizeof *p);
+    if (p == NULL) {
+        return dec_nomem(d);
+    }
+    for (uint32_t i = 0; i < ret->n; i++) {
+        p[i] = ret->p[i];
+        p[i].op = STR("In");
+    }
+    ret->p = p;
+    return true;
+}
+
 bool dec_node_term(struct k8s_dec *d, struct node_term_desc *ret)
 {
     struct dec_iter it;
@@ -207,8 +225,10 @@ bool dec_node_term(struct k8s_dec *d, struct node_term_desc *ret)
     }
     while (dec_member(d, &it)) {
         bool ok;
-        if (DEC_KEY(it, "matchExpressions") || DEC_KEY(it, "matchLabelExpressions")) {
-            ok = dec_exprs(d, &ret->match_expressions); /* the second is StorageClass.allowedTopologies */
+        if (DEC_KEY(it, "matchExpressions")) {
+            ok = dec_exprs(d, &ret->match_expressions);
+        } else if (DEC_KEY(it, "matchLabelExpressions")) {
+            ok = topology_exprs(d, &ret->match_expressions);
         } else if (DEC_KEY(it, "matchFields")) {
             ok = dec_exprs(d, &ret->match_fields);
         } else {

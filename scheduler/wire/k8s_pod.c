@@ -591,6 +591,21 @@ static void join_status(struct container_desc *c, const struct pod_in *in)
     }
 }
 
+/* As the API server fills in: a pod in its node's network takes every port of its containers there. */
+static bool host_network_ports(struct k8s_dec *d, struct container_desc *c)
+{
+    struct port_desc *p = arena_alloc(d->a, (c->ports.n + 1) * sizeof *p);
+    if (p == NULL) {
+        return dec_nomem(d);
+    }
+    for (uint32_t i = 0; i < c->ports.n; i++) {
+        p[i] = c->ports.p[i];
+        p[i].host_port = p[i].host_port != 0 ? p[i].host_port : p[i].container_port;
+    }
+    c->ports.p = p;
+    return true;
+}
+
 /* Init containers first; statuses to their containers; claims of ephemeral volumes by the pod's name. */
 static bool join(struct k8s_dec *d, struct pod_in *in)
 {
@@ -609,6 +624,11 @@ static bool join(struct k8s_dec *d, struct pod_in *in)
     }
     for (uint32_t i = 0; i < n && in->n_statuses > 0; i++) {
         join_status(&all[i], in);
+    }
+    for (uint32_t i = 0; i < n && pod->host_network; i++) {
+        if (!host_network_ports(d, &all[i])) {
+            return false;
+        }
     }
     pod->containers.p = all;
     pod->containers.n = n;

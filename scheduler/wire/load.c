@@ -15,8 +15,8 @@
 #include "base/limits.h"
 #include "wire/load_impl.h"
 
-#define WARNINGS_MAX 1000u
-#define NOTES_MAX 10000u
+#define WARNINGS_MAX     1000u
+#define NOTES_MAX        10000u
 #define FOLDER_DEPTH_MAX 32
 
 /* ---- names to numbers ---- */
@@ -70,7 +70,8 @@ int name_map_add(struct name_map *m, struct str name, uint32_t *ret, bool *ret_n
     if (m->n + 1 > m->n_slots / 2 && map_rehash(m) != 0) {
         return -ENOMEM;
     }
-    if (m->n == m->cap && vec_grow((void **)&m->names, &m->cap, m->n + 1, sizeof *m->names, LIMIT_SYMBOLS) != 0) {
+    if (m->n == m->cap &&
+        vec_grow((void **)&m->names, &m->cap, m->n + 1, sizeof *m->names, LIMIT_SYMBOLS) != 0) {
         return -ENOMEM;
     }
     struct str copy = arena_str(m->keys, name);
@@ -106,7 +107,8 @@ void loaded_note(struct loaded *l, const char *what, uint64_t count)
         return;
     }
     snprintf(item.what, sizeof item.what, "%s", what);
-    if (l->not_modelled.n >= NOTES_MAX && name_map_find(&im->notes, str_c(item.what)) == UINT32_MAX) {
+    if (l->not_modelled.n >= NOTES_MAX &&
+        name_map_find(&im->notes, str_c(item.what)) == UINT32_MAX) {
         snprintf(item.what, sizeof item.what, "further kinds");
     }
     if (name_map_add(&im->notes, str_c(item.what), &i, &fresh) != 0 ||
@@ -262,14 +264,16 @@ static int add_input(struct loaded *l, const char *path, struct sha256 *sha, str
 
 /* ---- one file ---- */
 
-static int load_source(struct loaded *l, struct source *s, bool openb, bool workload, bool lenient, struct err *err)
+static int load_source(struct loaded *l, struct source *s, bool openb, bool workload, bool lenient,
+                       struct err *err)
 {
     struct load_impl *im = l->impl;
     struct str file = arena_str(&im->keys, str_c(s->file));
     if (file.p == NULL) {
         return err_nomem(err);
     }
-    struct load_ctx ctx = {.l = l, .im = im, .file = file.p, .workload = workload, .lenient = lenient};
+    struct load_ctx ctx = {
+        .l = l, .im = im, .file = file.p, .workload = workload, .lenient = lenient};
     int rc = openb ? load_openb(&ctx, s, err) : load_stream(&ctx, s, err);
     if (rc == 0) {
         rc = source_drain(s, err);
@@ -279,8 +283,8 @@ static int load_source(struct loaded *l, struct source *s, bool openb, bool work
     return rc;
 }
 
-static int load_file(struct loaded *l, const char *path, bool openb, bool workload, bool lenient, struct sha256 *ret_sha,
-                     struct err *err)
+static int load_file(struct loaded *l, const char *path, bool openb, bool workload, bool lenient,
+                     struct sha256 *ret_sha, struct err *err)
 {
     struct source s;
     int rc = source_open_file(&s, path, err);
@@ -318,10 +322,12 @@ static char *join_path(const char *a, const char *b)
     return p;
 }
 
-static int list_folder(struct folder *f, const char *root, const char *relative, int depth, struct err *err);
+static int list_folder(struct folder *f, const char *root, const char *relative, int depth,
+                       struct err *err);
 
 /* Hidden entries are left out: version control, and the ..data links of mounted ConfigMaps (each file stands beside them). */
-static int list_entry(struct folder *f, const char *root, const char *relative, const char *name, int depth, struct err *err)
+static int list_entry(struct folder *f, const char *root, const char *relative, const char *name,
+                      int depth, struct err *err)
 {
     struct stat st, target;
     char *path = join_path(relative, name), *full = path != NULL ? join_path(root, path) : NULL;
@@ -340,7 +346,8 @@ static int list_entry(struct folder *f, const char *root, const char *relative, 
     return rc;
 }
 
-static int list_folder(struct folder *f, const char *root, const char *relative, int depth, struct err *err)
+static int list_folder(struct folder *f, const char *root, const char *relative, int depth,
+                       struct err *err)
 {
     char *full = relative[0] != '\0' ? join_path(root, relative) : mem_strdup(root);
     int rc = 0;
@@ -377,8 +384,8 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int load_listed(struct loaded *l, const char *root, const char *relative, bool workload, struct sha256 *sum,
-                       struct err *err)
+static int load_listed(struct loaded *l, const char *root, const char *relative, bool workload,
+                       struct sha256 *sum, struct err *err)
 {
     struct sha256 sha;
     uint8_t digest[32];
@@ -443,7 +450,7 @@ int load_path(struct loaded *l, const char *path, bool workload, struct err *err
 int load_bytes(struct loaded *l, const char *name, struct str bytes, bool workload, struct err *err)
 {
     struct source s;
-    source_open_memory(&s, name, bytes, l->no_digest);
+    source_open_memory(&s, strcmp(name, "-") == 0 ? "standard input" : name, bytes, l->no_digest);
     int rc = load_source(l, &s, false, workload, false, err);
     if (rc == 0) {
         rc = add_input(l, name, &s.sha, err);
@@ -503,6 +510,25 @@ static int fill_waiting(struct loaded *l, struct err *err)
     return rc == 0 ? 0 : err_nomem(err);
 }
 
+/* Values of ours that cannot be read count as not said: told here, because nothing else would show it. */
+static void warn_annotations(struct loaded *l)
+{
+    const struct cluster *c = l->cluster;
+    struct str value = sym_str(c->syms, c->bad_annotation_value);
+    if (c->n_bad_annotations == 0) {
+        return;
+    }
+    loaded_note(l, "annotation value that cannot be read (see warnings)", c->n_bad_annotations);
+    if (c->bad_annotation == NULL) {
+        load_warn(l, "spawnpoint.dev/session-ends: a value counts as not given: it must be an RFC "
+                     "3339 time");
+    } else {
+        load_warn(l, "spawnpoint.dev/%s: \"%.*s\" counts as not given: it must be %s",
+                  c->bad_annotation, (int)(value.n < 100 ? value.n : 100), value.p ? value.p : "",
+                  c->bad_annotation_form);
+    }
+}
+
 int load_finish(struct loaded *l, struct err *err)
 {
     struct load_impl *im = l->impl;
@@ -510,16 +536,19 @@ int load_finish(struct loaded *l, struct err *err)
     if (rc == 0) {
         rc = fill_waiting(l, err);
     }
+    if (rc == 0) {
+        warn_annotations(l);
+    }
     if (rc != 0) {
         return rc;
     }
-    if (im->notes_lost > 0) {
-        load_warn(l, "short memory: %llu objects that are not modelled could not be listed",
-                  (unsigned long long)im->notes_lost);
+    if (im->notes_lost > 0) { /* what is left out must be told */
+        return err_nomem(err);
     }
     if (im->warnings_lost > 0) {
         struct load_warning w;
-        snprintf(w.text, sizeof w.text, "%llu more warnings", (unsigned long long)im->warnings_lost);
+        snprintf(w.text, sizeof w.text, "%llu more warnings",
+                 (unsigned long long)im->warnings_lost);
         if (VEC_PUSH(&l->warnings, w, WARNINGS_MAX + 2) != 0) {
             return err_nomem(err);
         }

@@ -90,7 +90,11 @@ static int remember_owner(struct load_impl *im, pod_ix ix, const struct pod_desc
         struct str fleet = label_of(&pod->meta, "agones.dev/fleet");
         im->owner.p[number].all = all;
         if (fleet.n > 0 && im->owner.p[all].fleet.n == 0) {
-            im->owner.p[all].fleet = arena_str(&im->keys, fleet);
+            struct str copy = arena_str(&im->keys, fleet);
+            if (copy.p == NULL) {
+                return -ENOMEM;
+            }
+            im->owner.p[all].fleet = copy;
         }
     }
     while (im->owner_of.n <= ix.v) {
@@ -126,6 +130,8 @@ uint32_t load_owned(struct load_impl *im, struct str kind, struct str ns, struct
         if (owner_key(im, kind, ns, name, uids[i], &key) == 0) {
             uint32_t number = name_map_find(&im->owners, key);
             n += number != UINT32_MAX ? im->owner.p[number].n_pods : 0;
+        } else {
+            im->short_memory = true;
         }
     }
     return n;
@@ -156,6 +162,9 @@ int load_apply_pod(struct load_ctx *ctx, struct pod_desc *pod, struct str json, 
     }
     if (pod->n_resource_claims > 0) {
         loaded_note(ctx->l, NOTE_DRA, 1);
+    }
+    for (uint32_t i = 0; i < pod->volumes.n; i++) {
+        loaded_note(ctx->l, NOTE_INLINE_DISK, pod->volumes.p[i].inline_kind.n > 0);
     }
     int rc = cluster_upsert_pod(ctx->l->cluster, pod, &ix, err);
     if (rc != 0) {

@@ -11,10 +11,14 @@
 #include "wire/yaml_doc.h"
 
 #define NOTE_ABSENT_NODE "pod bound to a node that is not in the input"
-#define NOTE_CRONJOB "CronJob schedules are not replayed: one run is placed"
+#define NOTE_CRONJOB     "CronJob schedules are not replayed: one run is placed"
 #define NOTE_SDK_SIDECAR "Agones SDK sidecar of a made game server: its requests are not added"
-#define NOTE_UNREADABLE "object that cannot be read (see warnings)"
-#define NOTE_DRA "pod with resource claims (DRA)"
+#define NOTE_UNREADABLE  "object that cannot be read (see warnings)"
+#define NOTE_NO_CLASSES \
+    "storage class that is not in the input: its volumes are taken as made where the pod goes"
+#define NOTE_INLINE_DISK "in-line disk of a pod: sharing of one disk is not checked"
+#define NOTE_DRA         "pod with resource claims (DRA)"
+#define NOTE_NO_TEMPLATE "GameServer without a pod template: it makes no pod"
 
 /* ---- text to number: names that are counted or looked up ---- */
 
@@ -33,17 +37,18 @@ void name_map_done(struct name_map *m);
 /* ---- a source of bytes ---- */
 
 struct source {
-    int fd;                   /* -1: memory */
-    const char *file;         /* as messages name it */
-    char *own;                /* the window, when it is ours */
-    const char *p;            /* window */
-    size_t at, n, cap;        /* consumed, filled, room */
+    int fd;            /* -1: memory */
+    const char *file;  /* as messages name it */
+    char *own;         /* the window, when it is ours */
+    const char *p;     /* window */
+    size_t at, n, cap; /* consumed, filled, room */
     bool eof, no_digest;
-    uint32_t line, column;    /* 1-based place of p[0] */
+    uint32_t line, column; /* 1-based place of p[0] */
     uint64_t n_bytes;
     struct sha256 sha;
 };
-int source_open_file(struct source *s, const char *path, struct err *err) SP_MUST_CHECK; /* "-": standard input */
+int source_open_file(struct source *s, const char *path,
+                     struct err *err) SP_MUST_CHECK; /* "-": standard input */
 void source_open_memory(struct source *s, const char *name, struct str bytes, bool no_digest);
 void source_close(struct source *s);
 /* Reads more behind what is there. 0; -E2BIG when one object is over the limit. Sets eof at the end. */
@@ -73,16 +78,16 @@ enum controller_kind {
 };
 struct controller {
     enum controller_kind kind;
-    bool workload;            /* makes all of its pods */
-    bool lenient;             /* from a folder: faults are warnings */
+    bool workload;                /* makes all of its pods */
+    bool lenient;                 /* from a folder: faults are warnings */
     const struct kind_path *path; /* CTL_CUSTOM */
-    char *json;               /* owned */
+    char *json;                   /* owned */
     size_t n_json;
-    const char *file;         /* in the keys arena */
-    uint32_t line, column;    /* of the object */
+    const char *file;                                 /* in the keys arena */
+    uint32_t line, column;                            /* of the object */
     struct str api_version, kind_name, ns, name, uid; /* in the keys arena */
     struct str owner_kind, owner_name, fleet_label;
-    struct yaml_marks marks;  /* of a YAML source */
+    struct yaml_marks marks; /* of a YAML source */
     enum game_state state;
 };
 
@@ -93,18 +98,23 @@ struct owner_entry {
 };
 
 struct load_impl {
-    struct arena arena;       /* of the object being read */
-    struct arena keys;        /* for as long as the load */
+    struct arena arena;   /* of the object being read */
+    struct dec_keys seen; /* in the objects that are open */
+    struct arena keys;    /* for as long as the load */
     VEC(struct controller) controllers;
-    struct name_map by_key;   /* "kind\0ns\0name" to controllers */
-    struct name_map owners;   /* "kind\0ns\0name\0uid", and for all uids together the same with uid "*" */
+    struct name_map by_key; /* "kind\0ns\0name" to controllers */
+    struct name_map
+        owners; /* "kind\0ns\0name\0uid", and for all uids together the same with uid "*" */
     VEC(struct owner_entry) owner; /* by number in `owners` */
-    VEC(uint32_t) owner_of;   /* by pod row: number in `owners` of the one with the uid, + 1 */
+    VEC(uint32_t) owner_of;        /* by pod row: number in `owners` of the one with the uid, + 1 */
     struct name_map notes, openb_names;
     uint64_t warnings_lost, notes_lost;
-    uint32_t n_generated;     /* names made from generateName */
-    int32_t next_port;        /* Agones dynamic ports */
-    struct buf json;          /* YAML as JSON */
+    bool class_made; /* the input has no storage classes: made for the claims of StatefulSets */
+    uint32_t n_generated; /* names made from generateName */
+    int32_t next_port;    /* Agones dynamic ports */
+    struct buf json;      /* YAML as JSON */
+    bool
+        short_memory; /* a question could not be answered for want of memory: what was made of it is not to be used */
 };
 
 /* Where an object stands, and how faults in it count. */
@@ -113,8 +123,8 @@ struct load_ctx {
     struct load_impl *im;
     const char *file;
     bool workload, lenient;
-    uint32_t line, column;    /* of the object's first byte */
-    struct yaml_marks *marks; /* offsets in the JSON made of YAML; NULL for JSON */
+    uint32_t line, column;       /* of the object's first byte */
+    struct yaml_marks *marks;    /* offsets in the JSON made of YAML; NULL for JSON */
     const struct source *source; /* JSON: where line and column come from when they are wanted */
     size_t source_at;
 };
@@ -129,19 +139,24 @@ void load_place_path(const struct load_ctx *ctx, struct str json, struct err *er
 
 /* One object at the scanner's position. `kind` and `api_version`: of a typed list's items, or empty. -EAGAIN: the bytes end
  * too early and `more` may come. Leaves the scanner behind the object. */
-int load_object(struct load_ctx *ctx, struct k8s_dec *d, struct str api_version, struct str kind, bool more, struct err *err)
-    SP_MUST_CHECK;
+int load_object(struct load_ctx *ctx, struct k8s_dec *d, struct str api_version, struct str kind,
+                bool more, struct err *err) SP_MUST_CHECK;
 int load_stream(struct load_ctx *ctx, struct source *s, struct err *err) SP_MUST_CHECK;
 int load_openb(struct load_ctx *ctx, struct source *s, struct err *err) SP_MUST_CHECK;
 /* A kind other than Node and Pod. */
-int load_apply(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct err *err) SP_MUST_CHECK;
-int load_apply_node(struct load_ctx *ctx, const struct node_desc *node, struct err *err) SP_MUST_CHECK;
-int load_apply_pod(struct load_ctx *ctx, struct pod_desc *pod, struct str json, struct err *err) SP_MUST_CHECK;
+int load_apply(struct load_ctx *ctx, const struct k8s_head *head, struct str json,
+               struct err *err) SP_MUST_CHECK;
+int load_apply_node(struct load_ctx *ctx, const struct node_desc *node,
+                    struct err *err) SP_MUST_CHECK;
+int load_apply_pod(struct load_ctx *ctx, struct pod_desc *pod, struct str json,
+                   struct err *err) SP_MUST_CHECK;
 /* Known mistakes in kinds that are not read: a warning each. */
 void load_lint(const struct load_ctx *ctx, const struct k8s_head *head, struct str json);
-int load_keep_controller(struct load_ctx *ctx, enum controller_kind kind, const struct kind_path *path,
-                         const struct k8s_head *head, struct str json, struct err *err) SP_MUST_CHECK;
+int load_keep_controller(struct load_ctx *ctx, enum controller_kind kind,
+                         const struct kind_path *path, const struct k8s_head *head, struct str json,
+                         struct err *err) SP_MUST_CHECK;
 void load_count_owners(struct load_impl *im, const struct cluster *c);
-/* After it: live pods that name this controller (kind, namespace, name; uid when both have one). */
-uint32_t load_owned(struct load_impl *im, struct str kind, struct str ns, struct str name, struct str uid);
+/* After it: live pods that name this controller (kind, namespace, name; uid when both have one). Sets im->short_memory. */
+uint32_t load_owned(struct load_impl *im, struct str kind, struct str ns, struct str name,
+                    struct str uid);
 int load_expand(struct loaded *l, struct err *err) SP_MUST_CHECK;

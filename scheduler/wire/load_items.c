@@ -337,6 +337,8 @@ static int load_json(struct load_ctx *ctx, struct source *src, struct err *err)
         struct k8s_dec d;
         bool more = !src->eof;
         dec_init(&d, (struct str){src->p + src->at, src->n - src->at}, &ctx->im->arena);
+        ctx->im->seen.n = 0;
+        d.keys = &ctx->im->seen;
         int rc = st.state == AT_TOP        ? top_step(&st, &d, more, err)
                  : st.state == AFTER_ITEMS ? after_step(&st, &d, more, err)
                                            : item_step(&st, &d, more, err);

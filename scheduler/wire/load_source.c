@@ -74,7 +74,7 @@ static void discard(struct source *s)
     if (s->at == 0) {
         return;
     }
-    uint32_t lines = scan_newlines(s->p, s->at);
+    uint32_t lines = scan_count(s->p, s->at, '\n');
     if (lines == 0) {
         s->column += (uint32_t)s->at;
     } else {

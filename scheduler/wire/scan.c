@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "wire/scan.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -37,50 +36,27 @@ void scan_init(struct scan *s, struct str bytes)
     *s = (struct scan){.begin = p, .p = p, .end = p + bytes.n};
 }
 
-void scan_place(const char *begin, const char *at, uint32_t *ret_line, uint32_t *ret_column)
+uint32_t scan_count(const char *p, size_t n, char byte)
 {
-    uint32_t line = 1;
-    const char *line_start = begin;
-    while (line_start < at) {
-        const char *nl = memchr(line_start, '\n', (size_t)(at - line_start));
-        if (nl == NULL) {
-            break;
-        }
-        line++;
-        line_start = nl + 1;
-    }
-    *ret_line = line;
-    *ret_column = (uint32_t)(at - line_start) + 1;
-}
-
-uint32_t scan_newlines(const char *p, size_t n)
-{
-    uint32_t lines = 0;
+    uint32_t found = 0;
     size_t i = 0;
 #ifdef SCAN_SSE2
-    const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
+    const __m128i wanted = _mm_set1_epi8(byte), zero = _mm_setzero_si128();
     while (n - i >= 16) { /* at most 255 blocks before a byte's count overflows */
         __m128i counts = zero;
         for (int block = 0; block < 255 && n - i >= 16; block++, i += 16) {
             __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-            counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(x, newline));
+            counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(x, wanted));
         }
         __m128i sums = _mm_sad_epu8(counts, zero);
-        lines += (uint32_t)_mm_cvtsi128_si32(sums) + (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+        found += (uint32_t)_mm_cvtsi128_si32(sums) +
+                 (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
     }
 #endif
     for (; i < n; i++) {
-        lines += p[i] == '\n';
+        found += p[i] == byte;
     }
-    return lines;
-}
-
-int scan_error(const struct scan *s, const char *file, struct err *err)
-{
-    uint32_t line, column;
-    scan_place(s->begin, s->error_at != NULL ? s->error_at : s->p, &line, &column);
-    err_set(err, -EINVAL, "%s", s->error != NULL ? s->error : "not valid JSON");
-    return err_at(err, file, line, column);
+    return found;
 }
 
 /* ---- white space ---- */
@@ -134,8 +110,8 @@ static size_t utf8_len(const char *p, const char *end)
         return left >= 2 && (u[1] & 0xc0) == 0x80 ? 2 : 0;
     }
     if (u[0] >= 0xe0 && u[0] <= 0xef) {
-        if (left < 3 || (u[1] & 0xc0) != 0x80 || (u[2] & 0xc0) != 0x80 || (u[0] == 0xe0 && u[1] < 0xa0) ||
-            (u[0] == 0xed && u[1] > 0x9f)) {
+        if (left < 3 || (u[1] & 0xc0) != 0x80 || (u[2] & 0xc0) != 0x80 ||
+            (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f)) {
             return 0;
         }
         return 3;
@@ -213,7 +189,8 @@ static const char *pass_escape(struct scan *s, const char *p)
 static inline const char *plain_run(const char *p, const char *end)
 {
 #ifdef SCAN_SSE2
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), low = _mm_set1_epi8(0x1f);
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'),
+                  low = _mm_set1_epi8(0x1f);
     while (end - p >= 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, slash));
@@ -225,7 +202,8 @@ static inline const char *plain_run(const char *p, const char *end)
         p += 16;
     }
 #endif
-    while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80) {
+    while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20 &&
+           (unsigned char)*p < 0x80) {
         p++;
     }
     return p;
@@ -272,95 +250,6 @@ static inline const char *string_end(struct scan *s, const char *p, bool *ret_es
     return string_end_slow(s, p, ret_escaped);
 }
 
-static char *put_utf8(char *out, uint32_t c)
-{
-    if (c < 0x80) {
-        *out++ = (char)c;
-    } else if (c < 0x800) {
-        *out++ = (char)(0xc0 | (c >> 6));
-        *out++ = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        *out++ = (char)(0xe0 | (c >> 12));
-        *out++ = (char)(0x80 | ((c >> 6) & 0x3f));
-        *out++ = (char)(0x80 | (c & 0x3f));
-    } else {
-        *out++ = (char)(0xf0 | (c >> 18));
-        *out++ = (char)(0x80 | ((c >> 12) & 0x3f));
-        *out++ = (char)(0x80 | ((c >> 6) & 0x3f));
-        *out++ = (char)(0x80 | (c & 0x3f));
-    }
-    return out;
-}
-
-static char simple_escape(char c)
-{
-    switch (c) {
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return c; /* quote, backslash, slash */
-    }
-}
-
-/* The code point of a validated \u escape at *p (and of its second half), U+FFFD for a lone surrogate. */
-static uint32_t take_u_escape(const char **p, const char *end)
-{
-    uint32_t c = (uint32_t)hex4(*p + 2);
-    *p += 6;
-    if (c < 0xd800 || c > 0xdfff) {
-        return c;
-    }
-    if (c <= 0xdbff && end - *p >= 6 && (*p)[0] == '\\' && (*p)[1] == 'u') {
-        uint32_t low = (uint32_t)hex4(*p + 2);
-        if (low >= 0xdc00 && low <= 0xdfff) {
-            *p += 6;
-            return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-        }
-    }
-    return 0xfffd;
-}
-
-bool scan_unescape(struct scan *s, struct str raw, struct arena *a, struct str *ret)
-{
-    /* An escape never gets longer: \uXXXX is six bytes and at most three, a pair twelve and four. */
-    char *out = arena_alloc(a, raw.n + 1);
-    if (out == NULL) {
-        return fail_at(s, raw.p, SCAN_NO_MEMORY);
-    }
-    char *o = out;
-    const char *p = raw.p, *end = raw.p + raw.n;
-    while (p < end) {
-        if (*p != '\\') {
-            const char *esc = memchr(p, '\\', (size_t)(end - p));
-            size_t n = (size_t)((esc != NULL ? esc : end) - p);
-            memcpy(o, p, n);
-            o += n;
-            p += n;
-        } else if (p[1] == 'u') {
-            const char *at = p;
-            uint32_t c = take_u_escape(&p, end);
-            if (c == 0 && !s->allow_nul) {
-                return fail_at(s, at, "\\u0000 is not allowed in this text");
-            }
-            o = put_utf8(o, c);
-        } else {
-            *o++ = simple_escape(p[1]);
-            p += 2;
-        }
-    }
-    *o = '\0';
-    *ret = (struct str){out, (size_t)(o - out)};
-    return true;
-}
-
 /* ---- numbers and literals ---- */
 
 static inline bool digit(char c)
@@ -387,7 +276,8 @@ static const char *pass_number(struct scan *s, const char *p)
         }
     } else {
         if (!digit(*p)) {
-            fail_at(s, p, "a value was expected (object, list, string, number, true, false or null)");
+            fail_at(s, p,
+                    "a value was expected (object, list, string, number, true, false or null)");
             return NULL;
         }
         while (p < end && digit(*p)) {
@@ -397,7 +287,8 @@ static const char *pass_number(struct scan *s, const char *p)
     if (p < end && *p == '.') {
         p++;
         if (p >= end || !digit(*p)) {
-            fail_at(s, p, p >= end ? END_OF_INPUT : "a digit was expected after the point of a number");
+            fail_at(s, p,
+                    p >= end ? END_OF_INPUT : "a digit was expected after the point of a number");
             return NULL;
         }
         while (p < end && digit(*p)) {
@@ -410,7 +301,8 @@ static const char *pass_number(struct scan *s, const char *p)
             p++;
         }
         if (p >= end || !digit(*p)) {
-            fail_at(s, p, p >= end ? END_OF_INPUT : "a digit was expected in the exponent of a number");
+            fail_at(s, p,
+                    p >= end ? END_OF_INPUT : "a digit was expected in the exponent of a number");
             return NULL;
         }
         while (p < end && digit(*p)) {
@@ -503,7 +395,8 @@ static inline bool push(struct scan *s, struct skip_stack *st, const char *p, bo
 }
 
 /* Behind a value inside brackets: passes closing brackets and the comma. Sets *done when all is closed. */
-static inline const char *pass_after_value(struct scan *s, const char *p, struct skip_stack *st, bool *done)
+static inline const char *pass_after_value(struct scan *s, const char *p, struct skip_stack *st,
+                                           bool *done)
 {
     while (st->n > 0) {
         bool object = top_is_object(st);
@@ -697,7 +590,8 @@ bool scan_member(struct scan *s, bool *first, struct str *ret_key, bool *ret_esc
     }
     const char *colon = skip_ws(close + 1, s->end);
     if (colon >= s->end || *colon != ':') {
-        return fail_at(s, colon, colon >= s->end ? END_OF_INPUT : "':' was expected after a field name");
+        return fail_at(s, colon,
+                       colon >= s->end ? END_OF_INPUT : "':' was expected after a field name");
     }
     *ret_key = (struct str){p + 1, (size_t)(close - p - 1)};
     *ret_escaped = escaped;
@@ -732,6 +626,32 @@ bool scan_string(struct scan *s, struct arena *a, struct str *ret)
     }
     s->p = close + 1;
     return true;
+}
+
+uint32_t scan_plain_strings(struct scan *s, bool *first, struct str *ret, uint32_t max)
+{
+    const char *end = s->end;
+    uint32_t n = 0;
+    while (n < max && s->error == NULL) {
+        const char *p = skip_ws(s->p, end);
+        if (!*first) {
+            if (p >= end || *p != ',') {
+                break;
+            }
+            p = skip_ws(p + 1, end);
+        }
+        if (p >= end || *p != '"') {
+            break;
+        }
+        const char *close = plain_run(p + 1, end);
+        if (close >= end || *close != '"') {
+            break;
+        }
+        ret[n++] = (struct str){p + 1, (size_t)(close - p - 1)};
+        *first = false;
+        s->p = close + 1;
+    }
+    return n;
 }
 
 bool scan_number_raw(struct scan *s, struct str *ret)

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "wire/scan.h"
 
 #define MAX_MAP_KEYS 16384u /* keys are compared one by one */
 
@@ -30,6 +31,7 @@ struct frame {
 
 struct reader {
     const char *file;
+    struct str bytes;
     yaml_parser_t parser;
     struct arena *a;
     struct err *err;
@@ -345,13 +347,46 @@ static int on_event(struct reader *r, const yaml_event_t *e)
     }
 }
 
+/* Does the character that the scanner stumbled over stand behind a tab, or is it one? */
+static bool tab_at(const struct reader *r, yaml_mark_t at)
+{
+    const char *p = r->bytes.p, *end = p + r->bytes.n;
+    for (size_t line = 0; line < at.line && p != NULL; line++) {
+        p = memchr(p, '\n', (size_t)(end - p));
+        p = p != NULL ? p + 1 : NULL;
+    }
+    while (p != NULL && p < end && *p == ' ') {
+        p++;
+    }
+    return p != NULL && p < end && *p == '\t';
+}
+
+/* Bytes that are no UTF-8, or control characters. The library's mark stands at the last token: the offset is exact. */
+static int unreadable(struct reader *r)
+{
+    uint32_t line = 1, column = 1;
+    size_t at = r->parser.problem_offset;
+    if (r->bytes.p != NULL && at <= r->bytes.n) {
+        scan_place(r->bytes.p, r->bytes.p + at, &line, &column);
+    }
+    err_set(r->err, -EINVAL, "%s: save the file as UTF-8 text",
+            r->parser.problem != NULL ? r->parser.problem : "not a text");
+    return err_at(r->err, r->file, line, column);
+}
+
 static int parser_failed(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR) {
         return short_memory(r);
     }
-    yaml_mark_t at = p->error == YAML_READER_ERROR ? p->mark : p->problem_mark;
+    if (p->error == YAML_READER_ERROR) {
+        return unreadable(r);
+    }
+    yaml_mark_t at = p->problem_mark;
+    if (r->bytes.n > 0 && tab_at(r, at)) {
+        return fail(r, at, "a tab cannot indent YAML: use spaces");
+    }
     char text[240];
     snprintf(text, sizeof text, "%s%s%s", p->problem != NULL ? p->problem : "not valid YAML",
              p->context != NULL ? ", " : "", p->context != NULL ? p->context : "");
@@ -410,6 +445,7 @@ int yaml_parse(const char *file, struct str bytes, struct arena *a, struct yaml_
         return err_nomem(err);
     }
     r->file = file != NULL ? file : "";
+    r->bytes = bytes;
     r->a = a;
     r->err = err;
     int rc = yaml_parser_initialize(&r->parser) ? 0 : err_nomem(err);

@@ -335,6 +335,127 @@ pools:
                          pod("p", container=one))
         self.assertEqual(self.explain(c, "p")["chosen"], "b1")
 
+    def test_an_order_of_pools_beats_price_packing_and_wishes(self):
+        cfg = self.file("c.yaml", """apiVersion: spawnpoint.dev/v1alpha1
+kind: SpawnpointConfiguration
+fleets:
+- {name: arena, match: {matchLabels: {app: arena}}, players: 64, pools: [metal, ondemand, spot]}
+pools:
+- {name: metal, match: {matchLabels: {pool: metal}}}
+- {name: ondemand, match: {matchLabels: {pool: ondemand}}}
+- {name: spot, match: {matchLabels: {pool: spot}}}
+""")
+        arena = {"app": "arena"}
+        # the first pool is empty and its machine is twelve times as large
+        metal = node("metal", cpu="96", mem="384Gi", labels={"pool": "metal"})
+        rest = [node("od", labels={"pool": "ondemand"}),
+                node("spot", labels={"pool": "spot", "karpenter.sh/capacity-type": "spot"}),
+                pod("e1", on="od", labels=arena), pod("e2", on="spot", labels=arena)]
+        near = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 100, "podAffinityTerm": {"labelSelector": {"matchLabels": arena}, "topologyKey": "kubernetes.io/hostname"}}]}}
+        ex = self.explain(self.cluster(metal, *rest, pod("p", labels=arena, affinity=near)), "p", "--policy", cfg)
+        self.assertEqual((ex["chosen"], ex["decidedBy"]), ("metal", "node-pool"))
+        # full, it gives way to the second, not to the cheaper third
+        small = node("metal", cpu="500m", labels={"pool": "metal"})
+        self.assertEqual(self.explain(self.cluster(small, *rest, pod("p", labels=arena)), "p", "--policy", cfg)["chosen"], "od")
+
+    def test_a_wish_of_full_weight_opens_an_empty_node(self):
+        app = {"app": "arena"}
+        term = {"labelSelector": {"matchLabels": app}, "topologyKey": "kubernetes.io/hostname"}
+        apart = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}}
+        spread = [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+                   "labelSelector": {"matchLabels": app}}]
+        for length in ("5m", "25m", "24h", None):
+            ann = {"spawnpoint.dev/session-length": length} if length else {}
+            for wish in ({"affinity": apart}, {"topologySpreadConstraints": spread}):
+                c = self.cluster(node("a"), node("b"), pod("e", on="a", labels=app), pod("p", labels=app, ann=ann, **wish))
+                ex = self.explain(c, "p")
+                self.assertEqual((ex["chosen"], ex["decidedBy"]), ("b", "soft-wishes"), (length, wish))
+        # long sessions do not make wishes cheap: nodes of another size cost hundreds more in 30 days
+        ssd = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 100, "preference": {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}}]}}
+        c = self.cluster(node("a"), node("b", cpu="16", labels={"disk": "ssd"}), pod("p", affinity=ssd))
+        self.assertEqual(self.explain(c, "p")["chosen"], "b")
+        c = self.cluster(node("a", taints=[{"key": "x", "effect": "PreferNoSchedule"}]), node("b", cpu="16"), pod("p"))
+        self.assertEqual(self.explain(c, "p")["chosen"], "b")
+
+    def test_without_configuration_fleets_worlds_and_services_stand_in_every_zone(self):
+        def template(app):
+            return {"metadata": {"labels": {"app": app}}, "spec": {"schedulerName": "spawnpoint", "containers": [
+                {"name": "c", "image": "i", "resources": {"requests": {"cpu": "1", "memory": "2Gi"}}}]}}
+
+        fleet = {"apiVersion": "agones.dev/v1", "kind": "Fleet", "metadata": {"name": "f", "namespace": "games"},
+                 "spec": {"replicas": 12, "template": {"spec": {"ports": [{"name": "d", "containerPort": 7654}], "template": template("f")}}}}
+        nodes = [node("%s%d" % (z, i), zone="z" + z, cpu="16", mem="64Gi") for z in "abc" for i in range(2)]
+        kinds = [fleet] + [{"apiVersion": "apps/v1", "kind": k, "metadata": {"name": "w", "namespace": "games"},
+                            "spec": {"replicas": 12, "selector": {"matchLabels": {"app": "w"}}, "template": template("w")}}
+                           for k in ("StatefulSet", "Deployment")]
+        for kind in kinds:
+            r = self.simulate("--cluster", self.cluster(*nodes, kind), "--placements")["runs"][0]
+            zone = [sum(p["node"][0] == z for p in r["placements"]) for z in "abc"]
+            slack = kind["kind"] == "Deployment"  # a service's pods weigh less than players
+            self.assertLessEqual(max(zone), 5 + slack, kind["kind"])
+            self.assertGreaterEqual(min(zone), 3 - slack, kind["kind"])
+            # inside a zone they stand together: a node for each zone, no more
+            self.assertEqual(len({p["node"] for p in r["placements"]}), 3, kind["kind"])
+
+    def test_caps_hold_at_every_prefix_with_servers_of_all_sizes(self):
+        cfg = self.config(zoneSpread={"maxPlayerShare": 0.5, "maxSkew": 2},
+                          spot={"policy": "allowed", "minOnDemandShare": 0.5, "maxPoolShare": 0.25})
+        where = {}
+        nodes = []
+        for z in "123":
+            for cap, itype in (("spot", "m5.large"), ("spot", "c5.large"), ("on-demand", "m5.large")):
+                name = "%s-%s-%s" % (z, cap, itype[:2])
+                where[name] = (z, cap, itype)
+                nodes.append(node(name, zone="z" + z, cpu="64", itype=itype, labels={"karpenter.sh/capacity-type": cap}))
+        sizes = [10, 64, 1, 64, 100, 0, 64, 7, 100, 64] * 6
+        pods = [pod("p%02d" % i, labels={"app": "arena"}, cpu="50m", mem="10Mi", ann={"spawnpoint.dev/players": str(n)})
+                for i, n in enumerate(sizes)]
+        r = self.simulate("--cluster", self.cluster(*nodes, *pods), "--policy", cfg, "--placements")["runs"][0]
+        zone, servers, pool, spot, total, placed = dict.fromkeys("123", 0), dict.fromkeys("123", 0), {}, 0, 0, 0
+
+        def allowed(name, n):
+            z, cap, itype = where[name]
+            after = total + n
+            ok = zone[z] + n <= max(0.5 * after, n) + 1e-6 and servers[z] + 1 - min(servers.values()) <= 2
+            if cap == "spot":
+                ok = ok and spot + n <= 0.5 * after + 1e-6 and pool.get((z, itype), 0) + n <= max(0.25 * after, n) + 1e-6
+            return ok
+
+        for p in r["placements"]:
+            n = sizes[int(p["pod"][-2:])]
+            if p["node"] is None:
+                self.assertFalse([x for x in where if allowed(x, n)], p)
+                continue
+            self.assertTrue(allowed(p["node"], n), p)
+            z, cap, itype = where[p["node"]]
+            zone[z], servers[z], total, placed = zone[z] + n, servers[z] + 1, total + n, placed + 1
+            if cap == "spot":
+                spot, pool[z, itype] = spot + n, pool.get((z, itype), 0) + n
+        self.assertGreater(placed, 30)
+
+    def test_annotations_that_cannot_be_read_are_told(self):
+        c = self.cluster(node("a"), pod("p", ann={"spawnpoint.dev/players": "many", "spawnpoint.dev/spot": "maybe"}))
+        p = self.run_ok("explain", "--cluster", c, "--pod", "games/p", "-o", "json")
+        self.assertIn('spawnpoint.dev/players: "many"', p.stderr)
+        self.assertIn("must be a whole number", p.stderr)
+        self.assertIn(2, [x["count"] for x in json.loads(p.stdout)["notModelled"] if "annotation" in x["what"]])
+
+    def test_agones_order_decides_between_equals(self):
+        def server(name, on, state):
+            gs = {"apiVersion": "agones.dev/v1", "kind": "GameServer",
+                  "metadata": {"name": name, "namespace": "games", "uid": "gs-" + name, "labels": {"agones.dev/fleet": "f"}},
+                  "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}, "status": {"state": state, "nodeName": on}}
+            return [gs, pod(name, on=on, cpu="100m", labels={"agones.dev/role": "gameserver", "agones.dev/gameserver": name})]
+
+        waits = pod("p", labels={"agones.dev/role": "gameserver"}, cpu="100m")
+        ready = server("g1", "a", "Ready") + server("g2", "a", "Ready") + server("g4", "c", "Ready")
+        ex = self.explain(self.cluster(node("a"), node("b"), node("c"), *ready, *server("g3", "b", "Allocated"), waits), "p")
+        self.assertEqual([ex[k] for k in ("chosen", "decidedBy", "unit", "margin")], ["b", "packing", "rank", 1])
+        ex = self.explain(self.cluster(node("a"), node("b"), node("c"), *ready, waits), "p")
+        self.assertEqual([ex[k] for k in ("chosen", "decidedBy", "unit", "margin")], ["a", "packing", "rank", 1])
+
     def test_a_leaving_node_takes_no_new_session(self):
         c = self.cluster(node("a", taints=[{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]), node("b"), pod("p"))
         self.assertEqual(self.explain(c, "p")["chosen"], "b")
@@ -402,6 +523,14 @@ class Simulate(Base):
         run = self.simulate("--cluster", self.cluster(node("a"), name="n.json"), "--workload", w, "--placements")["runs"][0]
         self.assertEqual(sorted(x["pod"] for x in run["placements"]), ["games/web-0", "games/web-1", "games/web-2"])
 
+    def test_a_game_server_of_a_stripped_dump_needs_no_template(self):
+        gs = {"apiVersion": "agones.dev/v1", "kind": "GameServer", "metadata": {"name": "gs1", "namespace": "games"},
+              "status": {"state": "Allocated", "nodeName": "a"}}
+        r = self.simulate("--cluster", self.cluster(node("a"), gs, pod("gs1", on="a", labels={"agones.dev/role": "gameserver"})))
+        self.assertEqual(r["runs"][0]["pods"]["bound"], 1)
+        self.assertTrue(any("without a pod template" in x["what"] for x in r["notModelled"]))
+        self.run_ok("simulate", "--cluster", self.cluster(node("a")), "--workload", self.file("w.json", gs), code=1)
+
     def test_inputs_of_every_form(self):
         import yaml_free
         n, p = node("a"), pod("p")
@@ -462,6 +591,390 @@ class Simulate(Base):
         r = self.simulate("--cluster", self.cluster(pod("p")))
         self.assertEqual(r["runs"][0]["pods"]["placed"], 0)
         self.simulate("--cluster", self.cluster(node("a")))
+
+
+class BadInput(Base):
+    """Hostile bytes: a defined exit code, a place, and nothing that a terminal would obey."""
+    NODE = "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nstatus: {allocatable: {cpu: 4, memory: 8Gi, pods: 10}}\n"
+
+    def raw(self, name, data):
+        path = os.path.join(self.tmp.name, name)
+        with open(path, "wb") as f:
+            f.write(data if isinstance(data, bytes) else data.encode())
+        return path
+
+    def bytes_of(self, *args, stdin=None):
+        p = subprocess.run([BIN, *args], capture_output=True, timeout=60, input=stdin)
+        for out in (p.stdout, p.stderr):
+            self.assertNotRegex(out, rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]", args)
+            out.decode()
+        self.assertIn(p.returncode, (0, 1, 2), p.stderr)
+        return p
+
+    def refused(self, name, data, place, *words):
+        p = self.bytes_of("simulate", "--cluster", self.raw(name, data))
+        text = p.stderr.decode()
+        self.assertEqual(p.returncode, 1, text)
+        self.assertIn("%s:%s: " % (name, place), text)
+        for word in words:
+            self.assertIn(word, text)
+
+    def test_broken_text_is_placed(self):
+        self.refused("a.yaml", b'apiVersion: v1\nkind: Pod\nmetadata:\n  name: "\xff\xfe"\n', "4:10", "UTF-8")
+        self.refused("b.yaml", b"apiVersion: v1\nkind: Pod\x00\n", "2:10", "control")
+        self.refused("c.yaml", "apiVersion: v1\nkind: Node\nmetadata:\n\tname: n\n", "4:1", "tab", "spaces")
+        self.refused("d.yaml", "kind: Node\nmetadata: {name: a}\nkind: Pod\n", "3:1", '"kind"', "twice")
+        self.refused("k.json", '{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"},"metadata":{"name":"b"}}', "1:58",
+                     '"metadata"', "twice")
+        self.refused("l.json", '{"apiVersion":"v1","kind":"Node","metadata":{"name":"a","labels":{"x":"1","x":"2"}}}', "1:75",
+                     '"x"', "twice")
+        self.refused("e.json", json.dumps(pod("p")).encode("utf-16"), "1:1", "UTF-16")
+        self.refused("f.json", "[" * 100000, "1:128", "deep")
+        self.refused("g.yaml", "a: " + "[" * 100000, "1:131", "deep")
+        self.refused("h.yaml", "---\n---\n", "1:1", "empty file")
+        self.refused("i.yaml", "a: *b\n", "1:4", "anchor")
+        bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+            "%s: &%s [%s]\n" % (c, c, ",".join(["*" + chr(ord(c) - 1)] * 9)) for c in "bcdefghi")
+        self.refused("j.yaml", bomb, "5:8", "aliases")
+
+    def test_every_cut_of_a_list_is_an_error(self):
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [node("a"), pod("p")]})
+        for at in range(0, len(text), 61):
+            p = self.bytes_of("simulate", "--cluster", self.raw("cut.json", text[:at]))
+            self.assertEqual(p.returncode, 1, text[:at])
+            self.assertRegex(p.stderr.decode(), r"cut\.json:1:\d+: ")
+
+    def test_good_text_of_odd_form(self):
+        for name, data in (("a.yaml", b"\xef\xbb\xbf" + self.NODE.replace("\n", "\r\n").encode()),
+                           ("b.yaml", "---\n---\n" + self.NODE + "---\n# nothing\n---\n"),
+                           ("c.json", b"\xef\xbb\xbf" + json.dumps(node("a")).encode())):
+            p = self.bytes_of("simulate", "--cluster", self.raw(name, data), "-o", "json")
+            self.assertEqual(json.loads(p.stdout)["runs"][0]["nodes"]["total"], 1, name)
+
+    def test_names_do_not_reach_the_terminal_raw(self):
+        for evil in ("\x1b[31mred", "\x9b31m", "\u202eevil", "bell\x07"):
+            c = self.cluster(node("n" + evil), pod("p" + evil), pod("q", cpu="99"), {
+                "apiVersion": "x.example/v1", "kind": "K" + evil, "metadata": {"name": "o"}})
+            for args in (("simulate", "--cluster", c), ("simulate", "--cluster", c, "-o", "csv", "--placements"),
+                         ("simulate", "--cluster", c, "-o", "json", "--placements"), ("explain", "--cluster", c, "--pending"),
+                         ("explain", "--cluster", c, "--pending", "-o", "json"),
+                         ("explain", "--cluster", c, "--pod", "games/" + evil.replace("\x00", "")), ("sim" + evil,)):
+                self.bytes_of(*args)
+            bad = pod("p")
+            bad["spec"]["containers"][0]["resources"]["requests"]["cpu"] = evil
+            self.assertEqual(self.bytes_of("simulate", "--cluster", self.cluster(bad)).returncode, 1)
+
+    def test_quantities(self):
+        for q in ("NaN", "1x", "-1", "", "1e", "1.5.2", "1 Gi", True, [], {}):
+            p = pod("p")
+            p["spec"]["containers"][0]["resources"]["requests"]["cpu"] = q
+            e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), p), code=1).stderr
+            self.assertRegex(e, r"cluster\.json:1:\d+: spec\.containers\[0\]\.resources\.requests\.cpu: ")
+        for q in ("9223372036854775808", "99999999999999999999999999", "1e999", "16Ei"):
+            c = self.cluster(node("a"), pod("p", cpu=q))
+            self.assertEqual(self.simulate("--cluster", c)["runs"][0]["pods"]["failed"], 1, q)
+
+    def test_numbers_of_pods(self):
+        tmpl = {"metadata": {"labels": {"app": "w"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        for kind, version in (("Deployment", "apps/v1"), ("Fleet", "agones.dev/v1")):
+            for n in (-1, 2 ** 31, 2 ** 63, 1.5, "3", [], 10 ** 7):
+                d = {"apiVersion": version, "kind": kind, "metadata": {"name": "d"}, "spec": {
+                    "replicas": n, "selector": {"matchLabels": {"app": "w"}},
+                    "template": {"spec": {"template": tmpl}} if kind == "Fleet" else tmpl}}
+                e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), d), code=1).stderr
+                self.assertRegex(e, r"cluster\.json:1:\d+: .*spec\.replicas: ", (kind, n))
+        for ports in ([{"portPolicy": "Magic", "containerPort": 1}], [{"portPolicy": "Static", "hostPort": 99999}], [7]):
+            d["spec"] = {"replicas": 1, "template": {"spec": {"ports": ports, "template": tmpl}}}
+            e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), d), code=1).stderr
+            self.assertRegex(e, r"cluster\.json:1:\d+: .*spec\.ports")
+        d["kind"], d["apiVersion"], d["spec"] = "Deployment", "apps/v1", {"replicas": 2}
+        e = self.run_ok("simulate", "--cluster", self.cluster(node("a"), d), code=1).stderr
+        self.assertIn("spec.template: missing", e)
+
+    def test_owners_in_circles(self):
+        tmpl = {"metadata": {"labels": {"app": "w"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+        def ring(kind, owner):
+            return {"apiVersion": "apps/v1", "kind": kind, "metadata": {
+                "name": "d", "namespace": "games", "uid": kind, "ownerReferences": [
+                    {"apiVersion": "apps/v1", "kind": owner, "name": "d", "uid": owner, "controller": True}]},
+                "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "w"}}, "template": tmpl}}
+        for a, b in (("Deployment", "ReplicaSet"), ("Deployment", "Deployment")):
+            p = pod("p")
+            p["metadata"]["ownerReferences"] = ring(a, b)["metadata"]["ownerReferences"]
+            self.simulate("--cluster", self.cluster(node("a"), ring(a, b), ring(b, a), p))
+
+    def test_paths_that_are_no_files(self):
+        folder = os.path.join(self.tmp.name, "odd")
+        os.mkdir(folder)
+        os.symlink(".", os.path.join(folder, "loop"))
+        os.symlink("self.json", os.path.join(folder, "self.json"))
+        os.symlink("/nonexistent", os.path.join(folder, "dangling.json"))
+        os.mkfifo(os.path.join(folder, "pipe.json"))
+        os.mkdir(os.path.join(folder, "folder.json"))
+        self.file("odd/n.json", node("a"))
+        self.assertEqual(self.simulate("--cluster", folder)["runs"][0]["nodes"]["total"], 1)
+        for bad in ("/dev/null", os.path.join(folder, "dangling.json"), os.path.join(folder, "self.json")):
+            self.assertIn(bad, self.run_ok("simulate", "--cluster", bad, code=1).stderr)
+        c = self.cluster(node("a"))
+        for flag in ("--latency", "--prices", "--policy"):
+            self.assertIn(folder, self.run_ok("simulate", "--cluster", c, flag, folder, code=1).stderr)
+        self.run_ok("simulate", "--cluster", "-", "--workload", "-", code=2, stdin="{}")
+
+    def test_usage(self):
+        c = self.cluster(node("a"))
+        for args in (("simulate",), ("simulate", "--cluster"), ("simulate", "--cluster", ""), ("simulate", c),
+                     ("simulate", "--cluster", c, "--seed", "-1"), ("simulate", "--cluster", c, "--seed", "1x"),
+                     ("simulate", "--cluster", c, "--seed", "18446744073709551616"),
+                     ("simulate", "--cluster", c, "-o", "xml"), ("explain", "--cluster", c, "--pod", "a/b", "--pending"),
+                     ("simulate", "--cluster", c, "--expect", "a" * 5000), ("frobnicate",), (), ("config",), ("version", "x")):
+            p = self.run_ok(*args, code=2)
+            self.assertTrue(p.stderr, args)
+            self.assertFalse(p.stdout, args)
+        many = [x for i in range(10000) for x in ("--pod", "games/p%d" % i)]
+        self.assertIn("games/p0", self.run_ok("explain", "--cluster", c, *many, code=1).stderr)
+
+    def test_lost_output_is_an_error(self):
+        c = self.cluster(node("a"), node("b"), pod("p"))
+        for args in (("simulate", "--cluster", c), ("simulate", "--cluster", c, "-o", "json"), ("explain", "--cluster", c, "--pending"),
+                     ("config", "default"), ("config", "explain"), ("version",), ("--help",), ("simulate", "--help")):
+            with open("/dev/full", "w") as full:
+                p = subprocess.run([BIN, *args], stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual((p.returncode, bool(p.stderr)), (1, True), args)
+            r, w = os.pipe()
+            os.close(r)
+            p = subprocess.run([BIN, *args], stdout=w, stderr=subprocess.PIPE, timeout=60)
+            os.close(w)
+            self.assertEqual((p.returncode, bool(p.stderr)), (1, True), args)
+
+    def test_interrupted(self):
+        p = subprocess.Popen([BIN, "simulate", "--cluster", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        p.send_signal(signal.SIGINT)
+        self.assertEqual(p.wait(timeout=10), 130)
+        p.communicate()
+
+    def test_objects_without_a_kind(self):
+        for name, item in (("node/a", node("a")), ("pod/p", pod("p", on="a")), ("pv/v", {
+                "metadata": {"name": "v"}, "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+                                                    "persistentVolumeReclaimPolicy": "Retain"}})):
+            self.file("kinds/%s.json" % name, {k: v for k, v in item.items() if k not in ("kind", "apiVersion")})
+        r = self.simulate("--cluster", os.path.join(self.tmp.name, "kinds"))
+        self.assertEqual((r["runs"][0]["nodes"]["total"], r["runs"][0]["pods"]["bound"]), (1, 1))
+        self.assertEqual(r["runs"][0]["pods"]["arrived"], 0)
+
+    def test_wrong_tables(self):
+        c = self.cluster(node("a"), pod("p"))
+        for text, place in (("", "1:1"), ("from,to\n", "1:1"), ("from;to;rtt_ms\n", "1:1"), ("from,to,rtt_ms\nDE,x\n", "2:1"),
+                            ("from,to,rtt_ms\nDE,x,-1\n", "2:6"), ("from,to,rtt_ms\nDE,x,nan\n", "2:6"),
+                            ("from,to,rtt_ms\nDE,x,1e999\n", "2:6"), ("from,to,rtt_ms\nDE,,1\n", "2:4"),
+                            ("from,to,rtt_ms\nDE,x,1\nDE,x,2\n", "3:1"), ('from,to,rtt_ms\n"DE,x,1\n', "2:1")):
+            e = self.run_ok("simulate", "--cluster", c, "--latency", self.file("t.csv", text), code=1).stderr
+            self.assertIn("t.csv:%s: " % place, e)
+        head = "instance_type,region,capacity_type,price_per_hour\n"
+        for row, place in (("x,r,spotty,1", "2:5"), ("x,r,spot,-1", "2:10"), ("x,r,spot,$1", "2:10"), ("x,r,spot", "2:1")):
+            e = self.run_ok("simulate", "--cluster", c, "--prices", self.file("t.csv", head + row + "\n"), code=1).stderr
+            self.assertIn("t.csv:%s: " % place, e)
+
+    def test_contradictory_configuration(self):
+        head = "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
+        for text, place, word in (
+                ("fleets:\n- {name: a}\n- {name: a}\n", "5:3", "unique"), ("fleets:\n- {name: a, pools: [x]}\n", "4:20", "pools"),
+                ("fleets:\n- {name: a, session: {p50: 40m, p90: 20m}}\n", "4:22", "p90"),
+                ("fleets:\n- {name: a, regions: {allowed: [x], primary: y}}\n", "4:46", "allowed"),
+                ("fleets:\n- {name: a, regions: {allowed: [x], disabled: [x]}}\n", "4:47", "disabled"),
+                ("fleets:\n- {name: a, spot: {policy: required, minOnDemandShare: 1}}\n", "4:56", "required"),
+                ("latency: {classes: {c: {goodMs: 90, okMs: 60, maxMs: 80}}}\n", "3:24", "grow"),
+                ("decisionBudget: 20\n", "3:17", "unit"), ("decide: decisive\ndecide: shortlist\n", "4:1", "twice"),
+                ("rates: {playerKickd: 1}\n", "3:9", "playerKicked"), ("\tdecide: decisive\n", "3:1", "tab")):
+            e = self.run_ok("config", "validate", self.file("c.yaml", head + text), code=1).stderr
+            self.assertIn("c.yaml:%s: " % place, e)
+            self.assertIn(word, e)
+        c = self.cluster(node("a"))
+        old = self.file("k.yaml", "apiVersion: kubescheduler.config.k8s.io/v1beta3\nkind: KubeSchedulerConfiguration\n")
+        self.assertIn("KubeSchedulerConfiguration", self.run_ok("simulate", "--cluster", c, "--policy", old, code=2).stderr)
+
+    def test_wrong_manifests_that_people_copy(self):
+        c = self.cluster(node("a"))
+        spread = ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 1\n  selector: {matchLabels: "
+                  "{a: b}}\n  template:\n    metadata: {labels: {a: b}}\n    spec:\n      containers: [{name: c, image: i}]\n"
+                  "      topologySpreadConstraints:\n      - maxSkew: 0\n        topologyKey: zone\n"
+                  "        whenUnsatisfiable: DoNotSchedule\n")
+        fleet = ("apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec:\n  replicas: 1\n  template:\n    spec:\n"
+                 "      container: {name: c, image: i}\n      template: {spec: {containers: [{name: c, image: i}]}}\n")
+        for text, place, word in (
+                (spread, "12:18", "1 or more"), (fleet, "8:7", "containers"),
+                ("apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: system-x}\nvalue: 1\n", "3:18", "reserved"),
+                ("apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: x}\nvalue: 2000000000\n", "4:8", "value")):
+            e = self.run_ok("simulate", "--cluster", c, "--workload", self.file("w.yaml", text), code=1).stderr
+            self.assertRegex(e, r"w\.yaml:%s: " % place.replace(place.split(":")[1], r"\d+"))
+            self.assertIn(word, e)
+        for text, word in (
+                ("apiVersion: autoscaling/v2\nkind: VerticalPodAutoscaler\nmetadata: {name: v}\n", "autoscaling.k8s.io/v1"),
+                ("apiVersion: kubescheduler.config.k8s.io/v1beta3\nkind: KubeSchedulerConfiguration\n", "config.k8s.io/v1"),
+                ("apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: n}\nspec:\n  disruption:\n"
+                 "    consolidationPolicy: WhenUntilized\n", "WhenEmptyOrUnderutilized")):
+            e = self.run_ok("simulate", "--cluster", c, "--workload", self.file("w.yaml", text)).stderr
+            self.assertRegex(e, r"w\.yaml:\d+:\d+: ")
+            self.assertIn(word, e)
+
+
+class KubernetesRules(Base):
+    """kube-scheduler's own rules, asked of explain: which nodes pass, and which plugin refuses the others."""
+    ZONE = "topology.kubernetes.io/zone"
+    TWO = [node("a", zone="z1"), node("b", zone="z2")]
+
+    def judge(self, items, want, name="p", ns="games"):
+        n = self.by_name(self.explain(self.cluster(*items), name, ns=ns))
+        got = {k: "ok" if v["feasible"] else v["rejectedBy"]["plugin"] + "!" * v["rejectedBy"]["unresolvable"]
+               for k, v in n.items() if k in want}
+        self.assertEqual(got, want)
+
+    @staticmethod
+    def c(cpu=None, **more):
+        return dict({"name": "x", "image": "i", "resources": {"requests": {"cpu": cpu} if cpu else {}}}, **more)
+
+    def needs(self, milli, containers, inits=(), **spec):
+        p = pod("p", **spec)
+        p["spec"]["containers"] = containers
+        p["spec"]["initContainers"] = list(inits)
+        self.judge([node("eq", cpu="%dm" % milli), node("less", cpu="%dm" % (milli - 1)), p],
+                   {"eq": "ok", "less": "NodeResourcesFit!"})
+
+    def test_requests(self):
+        c, side = self.c, dict(restartPolicy="Always")
+        self.needs(2000, [c("1"), c("500m")], [c("2")])
+        self.needs(1700, [c("1")], [c("500m", **side), c("1200m")])
+        self.needs(1500, [c("1")], [c("1400m"), c("500m", **side)])
+        self.needs(1250, [c("1")], overhead={"cpu": "250m"})
+        self.needs(3100, [c("1")], overhead={"cpu": "100m"}, resources={"requests": {"cpu": "3"}})
+        self.needs(2000, [{"name": "x", "image": "i", "resources": {"limits": {"cpu": "2"}}}])
+        self.needs(2, [c("0.1m"), c("0.1m"), c("1m")])
+
+    def test_ports(self):
+        def port(n, ip=None, proto=None):
+            p = {"containerPort": n, "hostPort": n}
+            p.update({"hostIP": ip} if ip else {})
+            p.update({"protocol": proto} if proto else {})
+            return {"ports": [p]}
+        for there, here, ok in ((port(1), port(1), False), (port(1), port(1, proto="UDP"), True),
+                                (port(1, "1.1.1.1"), port(1, "2.2.2.2"), True), (port(1, "1.1.1.1"), port(1), False),
+                                (port(1, "::"), port(1, "1.1.1.1"), True)):
+            self.judge([node("a"), pod("e", on="a", container=there), pod("p", container=here)],
+                       {"a": "ok" if ok else "NodePorts"})
+        own = {"ports": [{"containerPort": 7777}]}
+        self.judge([node("a"), pod("e", on="a", container=own), pod("p", container=own)], {"a": "ok"})
+        self.judge([node("a"), pod("e", on="a", container=own, hostNetwork=True), pod("p", container=own, hostNetwork=True)],
+                   {"a": "NodePorts"})
+
+    def test_topology_spread(self):
+        def rule(**kw):
+            d = {"maxSkew": 1, "topologyKey": self.ZONE, "whenUnsatisfiable": "DoNotSchedule",
+                 "labelSelector": {"matchLabels": {"app": "x"}}}
+            d.update(kw)
+            return [d]
+        x, s = {"app": "x"}, "PodTopologySpread"
+        both = [pod("e1", on="a", labels=x), pod("e2", on="b", labels=x)]
+        self.judge(self.TWO + both + [pod("p", labels=x, topologySpreadConstraints=rule(minDomains=3))], {"a": s, "b": s})
+        self.judge(self.TWO + both + [pod("p", labels=x, topologySpreadConstraints=rule(minDomains=2))], {"a": "ok", "b": "ok"})
+        third = [node("c", zone="z3", taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}])]
+        self.judge(self.TWO + third + both + [pod("p", labels=x, topologySpreadConstraints=rule())], {"a": s, "b": s})
+        self.judge(self.TWO + third + both + [pod("p", labels=x, topologySpreadConstraints=rule(nodeTaintsPolicy="Honor"))],
+                   {"a": "ok", "b": "ok"})
+        away = dict(nodeSelector={"q": "yes"})
+        three = [node("a", zone="z1", labels={"q": "yes"}), node("b", zone="z2", labels={"q": "yes"}), node("c", zone="z3")]
+        self.judge(three + both + [pod("p", labels=x, topologySpreadConstraints=rule(), **away)], {"a": "ok", "b": "ok"})
+        self.judge(three + both + [pod("p", labels=x, topologySpreadConstraints=rule(nodeAffinityPolicy="Ignore"), **away)],
+                   {"a": s, "b": s})
+        for hash_here, want in (("1", s), ("2", "ok")):
+            self.judge(self.TWO + [pod("e", on="a", labels={"app": "x", "h": "1"}),
+                                   pod("p", labels={"app": "x", "h": hash_here},
+                                       topologySpreadConstraints=rule(matchLabelKeys=["h"]))], {"a": want, "b": "ok"})
+
+    def test_affinity_between_pods(self):
+        def rule(kind, **kw):
+            d = {"labelSelector": {"matchLabels": {"app": "x"}}, "topologyKey": self.ZONE}
+            d.update(kw)
+            return {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [d]}}
+        x, i = {"app": "x"}, "InterPodAffinity!"
+        ns = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "o", "labels": {"team": "t"}}}
+        other = pod("e", ns="o", on="a", labels=x)
+        for kw, want in (({}, i), ({"namespaces": ["o"]}, "ok"), ({"namespaceSelector": {}}, "ok"),
+                         ({"namespaceSelector": {"matchLabels": {"team": "t"}}}, "ok"),
+                         ({"namespaceSelector": {"matchLabels": {"team": "u"}}}, i)):
+            self.judge(self.TWO + [ns, other, pod("p", affinity=rule("podAffinity", **kw))], {"a": want, "b": i})
+        self.judge(self.TWO + [pod("p", labels=x, affinity=rule("podAffinity"))], {"a": "ok", "b": "ok"})
+        self.judge(self.TWO + [pod("p", affinity=rule("podAffinity"))], {"a": i, "b": i})
+        self.judge(self.TWO + [pod("e", on="a", affinity=rule("podAntiAffinity")), pod("p", labels=x)],
+                   {"a": "InterPodAffinity", "b": "ok"})
+
+    def test_priorities(self):
+        classes = [{"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": n}, "value": v,
+                    "globalDefault": n == "usual"} for n, v in (("high", 1000), ("low", -5), ("usual", 100))]
+        pods = [pod("low", cpu="1500m", priorityClassName="low"), pod("plain", cpu="1500m"),
+                pod("high", cpu="1500m", priorityClassName="high"), pod("system", cpu="1500m", priorityClassName="system-node-critical")]
+        for first in ("system", "high", "plain"):
+            r = self.simulate("--cluster", self.cluster(node("a", cpu="2"), *classes, *pods), "--placements")
+            self.assertEqual([x["pod"] for x in r["runs"][0]["placements"] if x["node"]], ["games/" + first])
+            pods = [p for p in pods if p["metadata"]["name"] != first]
+
+    def claim(self, name="q", size="10Gi", **ann):
+        return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {
+            "name": name, "namespace": "games", "annotations": ann}, "spec": {
+                "accessModes": ["ReadWriteOnce"], "storageClassName": "s", "resources": {"requests": {"storage": size}}},
+            "status": {"phase": "Pending"}}
+
+    def volume(self, name="v", zone="z2", size="10Gi", phase="Available", claim=None, cls="s"):
+        d = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
+            "capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "storageClassName": cls,
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                {"key": self.ZONE, "operator": "In", "values": [zone]}]}]}}}, "status": {"phase": phase}}
+        if claim:
+            d["spec"]["claimRef"] = {"namespace": "games", "name": claim}
+        return d
+
+    def storage(self, provisioner="ebs.csi.aws.com", mode="WaitForFirstConsumer", **kw):
+        return dict({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "s"},
+                     "provisioner": provisioner, "volumeBindingMode": mode}, **kw)
+
+    @staticmethod
+    def mounts(*claims):
+        return {"volumes": [{"name": "d%d" % k, "persistentVolumeClaim": {"claimName": c}} for k, c in enumerate(claims)]}
+
+    def test_claims_that_wait(self):
+        v, p = "VolumeBinding!", pod("p", **self.mounts("q"))
+        local = self.storage("kubernetes.io/no-provisioner")
+        zone = [{"matchLabelExpressions": [{"key": self.ZONE, "values": ["z2"]}]}]
+        for more, a, b in (([self.storage()], "ok", "ok"), ([self.storage(mode="Immediate")], v, v),
+                           ([self.storage(allowedTopologies=zone)], v, "ok"), ([local], v, v),
+                           ([local, self.volume()], v, "ok"), ([local, self.volume(size="5Gi")], v, v),
+                           ([local, self.volume(phase="Released")], v, v), ([local, self.volume(cls="t")], v, v),
+                           ([local, self.volume(claim="other")], v, v),
+                           ([local, self.volume(claim="q"), self.volume("w", "z1")], v, "ok")):
+            self.judge(self.TWO + more + [self.claim(), p], {"a": a, "b": b})
+        self.judge(self.TWO + [self.storage(), self.claim(**{"volume.kubernetes.io/selected-node": "b"}), p], {"a": v, "b": "ok"})
+        self.judge(self.TWO + [local, self.claim("q"), self.claim("r", "5Gi"), self.volume("v"), self.volume("w", size="5Gi"),
+                               self.volume("u", "z1"), pod("p", **self.mounts("q", "r"))], {"a": v, "b": "ok"})
+
+    def test_one_volume_serves_one_claim(self):
+        local = self.storage("kubernetes.io/no-provisioner")
+        items = self.TWO + [local, self.claim("q"), self.claim("r"), pod("p", **self.mounts("q")), pod("o", **self.mounts("r"))]
+        for volumes, placed in (([self.volume()], 1), ([self.volume(), self.volume("w", "z1")], 2)):
+            r = self.simulate("--cluster", self.cluster(*items, *volumes))
+            self.assertEqual(r["runs"][0]["pods"]["placed"], placed)
+
+    def test_worlds_over_a_dump_without_storage_classes(self):
+        claim = self.claim()
+        del claim["spec"]["storageClassName"], claim["status"]
+        world = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "w"}, "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "w"}}, "volumeClaimTemplates": [claim],
+            "template": {"metadata": {"labels": {"app": "w"}}, "spec": {"containers": [self.c("100m")]}}}}
+        r = self.simulate("--cluster", self.cluster(*self.TWO), "--workload", self.file("w.json", world))
+        self.assertEqual(r["runs"][0]["pods"]["placed"], 2)
+        self.assertTrue(any("storage class" in x["what"] for x in r["notModelled"]), r["notModelled"])
+        r = self.simulate("--cluster", self.cluster(*self.TWO, self.storage()), "--workload", self.file("w.json", world))
+        self.assertEqual(r["runs"][0]["pods"]["placed"], 0)
 
 
 class Config(Base):
@@ -597,6 +1110,57 @@ class Serve(Base):
 
     def test_no_cluster_is_usage(self):
         self.run_ok("serve", code=2)
+
+
+DATA = os.environ.get("SPAWNPOINT_TEST_DATA", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/data"))
+
+
+@unittest.skipUnless(os.path.isdir(DATA), "no real inputs in SPAWNPOINT_TEST_DATA (%s)" % DATA)
+class RealData(Base):
+    """Dumps of real clusters and recorded answers of a real API server load and schedule."""
+
+    def report(self, *paths, **want):
+        r = self.simulate(*[x for p in paths for x in ("--cluster", p)])
+        run = r["runs"][0]
+        p = run["pods"]
+        self.assertEqual(p["placed"] + p["pending"] + p["failed"], p["arrived"])
+        got = dict(p, nodes=run["nodes"]["total"])
+        self.assertEqual({k: got[k] for k in want}, want, paths)
+        return r
+
+    def test_dumps_of_other_clusters(self):
+        s = os.path.join(DATA, "snapshots")
+        self.report(os.path.join(s, "troubleshoot-k3s-bundle"), nodes=1, bound=6, arrived=0)
+        self.report(os.path.join(s, "troubleshoot-nodes-7.json"), nodes=7)
+        self.report(os.path.join(s, "cloudability-podlist.json"), nodes=0, bound=6)
+        r = self.report(os.path.join(s, "openshift-insights"), nodes=2)
+        self.assertTrue(any("not in the input" in x["what"] for x in r["notModelled"]))
+        self.report(os.path.join(s, "open-simulator/cluster/demo_1"), nodes=4)
+        self.report(os.path.join(s, "open-simulator/cluster/gpushare"), nodes=2)
+        self.report(os.path.join(s, "fgd-quickstart/test-cluster"), nodes=2, arrived=3)
+        demo = os.path.join(s, "open-simulator/cluster/demo_1")
+        for app in ("simple", "complicate", "more_pods"):
+            r = self.simulate("--cluster", demo, "--workload", os.path.join(s, "open-simulator/application", app))
+            self.assertGreater(r["runs"][0]["pods"]["arrived"], 3, app)
+
+    def test_lists_of_a_real_api_server(self):
+        paths = []
+        for name in ("nodes.list", "nodes.list-rv0", "pods-with-conditions.list", "pods.list-field-selector"):
+            with open(os.path.join(DATA, "captures/apiserver", name + ".response"), "rb") as f:
+                body = re.split(rb"\r?\n\r?\n", f.read(), maxsplit=1)[1]
+            paths.append(self.file(name + ".json", body.decode()))
+        self.report(paths[0], nodes=51)
+        self.report(paths[1], nodes=1)
+        r = self.report(paths[0], paths[2], nodes=51)
+        self.assertGreater(r["runs"][0]["pods"]["bound"], 5)
+        self.report(paths[0], paths[3], nodes=51)
+
+    def test_the_gpu_study_cluster(self):
+        nodes = os.path.join(DATA, "openb/node_yaml/openb_node_list_gpu_node.yaml")
+        self.report(nodes, nodes=1213)
+        pods = "openb:" + os.path.join(DATA, "openb/csv/openb_pod_list_default.csv")
+        r = self.report(nodes, pods, nodes=1213, arrived=8152)
+        self.assertGreater(r["runs"][0]["pods"]["placed"], 7000)
 
 
 if __name__ == "__main__":

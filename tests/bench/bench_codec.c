@@ -34,7 +34,8 @@ static void fail(const char *what)
 static void make_body(void)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/tests/data/captures/extender/cached/filter-002.request", SP_TEST_SOURCE_DIR);
+    snprintf(path, sizeof path, "%s/tests/data/captures/extender/cached/filter-002.request",
+             SP_TEST_SOURCE_DIR);
     FILE *f = fopen(path, "rb");
     if (!f) {
         fail("no recorded request in tests/data/captures/extender/cached");
@@ -52,8 +53,8 @@ static void make_body(void)
     buf_put(&body, json, (size_t)(end - json));
     buf_lit(&body, ",\"Nodes\":null,\"NodeNames\":[");
     for (int i = 0; i < NAMES; i++) {
-        buf_printf(&body, "%s\"gke-games-eu-central1-pool-%c-%08x-%04d\"", i ? "," : "", 'a' + i % 3,
-                   (unsigned)i * 2654435761u, i);
+        buf_printf(&body, "%s\"gke-games-eu-central1-pool-%c-%08x-%04d\"", i ? "," : "",
+                   'a' + i % 3, (unsigned)i * 2654435761u, i);
     }
     buf_lit(&body, "]}");
     if (body.broken) {
@@ -63,7 +64,8 @@ static void make_body(void)
 
 static int32_t trivial_score(const char *p, size_t n)
 {
-    return n == 0 ? 0 : ((unsigned char)p[0] + (unsigned char)p[n - 1] + (unsigned char)p[n / 2]) % 11;
+    return n == 0 ? 0
+                  : ((unsigned char)p[0] + (unsigned char)p[n - 1] + (unsigned char)p[n / 2]) % 11;
 }
 
 static size_t call_ours(struct arena *arena, struct buf *out, bool filter)
@@ -159,7 +161,8 @@ static double median_us(const char *mode)
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
         run(mode, CALLS);
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
-        t[r] = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 1e3 / CALLS;
+        t[r] =
+            ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 1e3 / CALLS;
         for (int i = r; i > 0 && t[i] < t[i - 1]; i--) {
             double x = t[i];
             t[i] = t[i - 1];
@@ -178,8 +181,8 @@ int main(int argc, char **argv)
         double po = median_us("prioritize-ours"), pc = median_us("prioritize-cjson");
         double fo = median_us("filter-ours"), fc = median_us("filter-cjson");
         printf("| call, 500 names | ours us | cJSON us | ratio |\n|---|--:|--:|--:|\n");
-        printf("| prioritize | %.1f | %.1f | %.1f |\n| decisive filter | %.1f | %.1f | %.1f |\n", po, pc, pc / po, fo, fc,
-               fc / fo);
+        printf("| prioritize | %.1f | %.1f | %.1f |\n| decisive filter | %.1f | %.1f | %.1f |\n",
+               po, pc, pc / po, fo, fc, fc / fo);
     }
     buf_done(&body);
     return 0;

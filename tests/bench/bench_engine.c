@@ -50,7 +50,8 @@ static void compile(struct world *w, uint32_t fleet, uint32_t serial, struct pod
     struct err err;
     buf_init(&b, LIMIT_ITEM_BYTES);
     gen_big_pending(&b, fleet, serial);
-    if (k8s_decode_pod(buf_view(&b), &w->arena, &d, &err) != 0 || cluster_compile_pod(w->c, &d, &w->arena, ret, &err) != 0) {
+    if (k8s_decode_pod(buf_view(&b), &w->arena, &d, &err) != 0 ||
+        cluster_compile_pod(w->c, &d, &w->arena, ret, &err) != 0) {
         bench_die("pod", err.text);
     }
     buf_done(&b);
@@ -114,7 +115,8 @@ static void changed(struct world *w, long n)
     decide(&(struct call){.w = w, .pod = &w->pods[0]});
     for (long i = 0; i < n; i++) {
         pod_ix row;
-        if (cluster_assume(w->c, &w->other, w->candidates[w->round++ % w->n_candidates], &row, &err) != 0) {
+        if (cluster_assume(w->c, &w->other, w->candidates[w->round++ % w->n_candidates], &row,
+                           &err) != 0) {
             bench_die("assume", err.text);
         }
         bench_add(&series[1], measured(&(struct call){.w = w, .pod = &w->pods[0]}));
@@ -164,6 +166,7 @@ static void open_world(struct world *w)
 {
     w->g.nodes = (uint32_t)bench_env("BENCH_NODES", 5000);
     w->g.pods = (uint32_t)bench_env("BENCH_PODS", 50000);
+    gen_big_order(&w->g);
     w->preset = preset_find(STR("spawnpoint"));
     arena_init(&w->arena, LIMIT_ITEM_ARENA);
     gen_big_settings(&w->settings);
@@ -178,15 +181,17 @@ static void open_world(struct world *w)
 static void print_row(const char *what, uint32_t candidates, struct bench_series *s, double base)
 {
     double p50 = bench_percentile(s, 0.5), p99 = bench_percentile(s, 0.99);
-    printf("| %s | %u | %.1f | %.1f | %.3f |\n", what, candidates, p50, p99, base > 0 ? p50 / base : 1.0);
+    printf("| %s | %u | %.1f | %.1f | %.3f |\n", what, candidates, p50, p99,
+           base > 0 ? p50 / base : 1.0);
     s->n = 0;
 }
 
 static void table(struct world *w)
 {
     static const uint32_t sizes[] = {500, 5000};
-    printf("| engine alone, %u nodes, %u pods | candidates | p50 us | p99 us | of a first call |\n|---|--:|--:|--:|--:|\n", w->g.nodes,
-           w->g.pods);
+    printf("| engine alone, %u nodes, %u pods | candidates | p50 us | p99 us | of a first call "
+           "|\n|---|--:|--:|--:|--:|\n",
+           w->g.nodes, w->g.pods);
     for (size_t i = 0; i < SP_COUNTOF(sizes); i++) {
         set_candidates(w, sizes[i]);
         first(w, 200);
@@ -223,5 +228,6 @@ int main(int argc, char **argv)
     settings_done(&w.settings);
     arena_done(&w.arena);
     mem_free(w.candidates);
+    gen_big_done(&w.g);
     return 0;
 }

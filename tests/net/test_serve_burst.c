@@ -16,7 +16,7 @@
 
 #include "support/net_client.h"
 
-#define PODS 500
+#define PODS  500
 #define ZONES 3
 
 static const char *const nodes[] = {"a-0", "a-1", "b-0", "b-1", "c-0", "c-1", NULL};
@@ -35,26 +35,31 @@ static void write_cluster(const char *path)
     int n = snprintf(text, sizeof text, "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[");
     for (size_t i = 0; nodes[i]; i++) {
         bool spot = nodes[i][2] == '1';
-        n += snprintf(text + n, sizeof text - (size_t)n,
-                      "%s{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"labels\":{\"topology.kubernetes.io/zone\":"
-                      "\"zone-%c\",\"topology.kubernetes.io/region\":\"eu-central-1\",\"karpenter.sh/capacity-type\":\"%s\"}},\"status\":"
-                      "{\"allocatable\":{\"cpu\":\"1000\",\"memory\":\"4000Gi\",\"pods\":\"2000\"},\"conditions\":[{\"type\":\"Ready\","
-                      "\"status\":\"True\"}]}}",
-                      i > 0 ? "," : "", nodes[i], nodes[i][0], spot ? "spot" : "on-demand");
+        n +=
+            snprintf(text + n, sizeof text - (size_t)n,
+                     "%s{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
+                     "\"labels\":{\"topology.kubernetes.io/zone\":"
+                     "\"zone-%c\",\"topology.kubernetes.io/"
+                     "region\":\"eu-central-1\",\"karpenter.sh/capacity-type\":\"%s\"}},\"status\":"
+                     "{\"allocatable\":{\"cpu\":\"1000\",\"memory\":\"4000Gi\",\"pods\":\"2000\"},"
+                     "\"conditions\":[{\"type\":\"Ready\","
+                     "\"status\":\"True\"}]}}",
+                     i > 0 ? "," : "", nodes[i], nodes[i][0], spot ? "spot" : "on-demand");
     }
     (void)snprintf(text + n, sizeof text - (size_t)n, "]}");
     write_file(path, text);
 }
 
-static const char config[] = "apiVersion: spawnpoint.dev/v1alpha1\n"
-                             "kind: SpawnpointConfiguration\n"
-                             "decisionBudget: 5s\n" /* sanitizers are slow; the burst is about caps */
-                             "fleets:\n"
-                             "- name: arena\n"
-                             "  match: {matchLabels: {app: arena}}\n"
-                             "  players: 10\n"
-                             "  zoneSpread: {topologyKey: topology.kubernetes.io/zone, maxSkew: 1, maxPlayerShare: 0.5}\n"
-                             "  spot: {policy: allowed, minOnDemandShare: 0.5}\n";
+static const char config[] =
+    "apiVersion: spawnpoint.dev/v1alpha1\n"
+    "kind: SpawnpointConfiguration\n"
+    "decisionBudget: 5s\n" /* sanitizers are slow; the burst is about caps */
+    "fleets:\n"
+    "- name: arena\n"
+    "  match: {matchLabels: {app: arena}}\n"
+    "  players: 10\n"
+    "  zoneSpread: {topologyKey: topology.kubernetes.io/zone, maxSkew: 1, maxPlayerShare: 0.5}\n"
+    "  spot: {policy: allowed, minOnDemandShare: 0.5}\n";
 
 struct counts {
     int zone[ZONES], spot, placed, over_zone, over_spot, over_skew;
@@ -138,7 +143,8 @@ static void reservations_expire(void **state)
     char body[2048], name[64];
     (void)state;
     (void)c;
-    net_start(&s, (const char *const[]){"--snapshot", "tests/data/snapshots/arena.json", "--reservation-ttl", "300ms", NULL});
+    net_start(&s, (const char *const[]){"--snapshot", "tests/data/snapshots/arena.json",
+                                        "--reservation-ttl", "300ms", NULL});
     net_args(body, sizeof body, "brief", "other", "10m", (const char *const[]){"metal-a-0", NULL});
     struct net_reply r;
     net_call(s.extender, "POST", "/filter", body, &r);
@@ -160,7 +166,9 @@ static void reservations_expire(void **state)
 /* Asking twice is no loss; the second failure of the same node sends it to the back, and it stays possible. */
 static void a_node_that_failed_twice_goes_last(void **state)
 {
-    static const char *const two[] = {"ondemand-a-1", "ondemand-a-2", NULL}, *const one[] = {"ondemand-a-1", NULL};
+    static const char *const two[] = {"ondemand-a-1", "ondemand-a-2", NULL}, *const one[] = {
+                                                                                 "ondemand-a-1",
+                                                                                 NULL};
     struct net_server s;
     char body[2048], names[4][64];
     (void)state;
@@ -190,8 +198,10 @@ static void a_bound_pod_is_not_reserved_again(void **state)
     net_start(&s, (const char *const[]){"--snapshot", "tests/data/snapshots/arena.json", NULL});
     double pods = net_metric(&s, "spawnpoint_cache_objects{kind=\"pods\"}");
     net_call(s.extender, "POST", "/filter",
-             "{\"Pod\":{\"metadata\":{\"name\":\"arena-standing-0\",\"namespace\":\"games\",\"uid\":\"5a000000-0000-4000-8000-000000000000\","
-             "\"labels\":{\"app\":\"arena\"}},\"spec\":{\"containers\":[{\"name\":\"s\",\"resources\":{\"requests\":{\"cpu\":\"1\"}}}]}},"
+             "{\"Pod\":{\"metadata\":{\"name\":\"arena-standing-0\",\"namespace\":\"games\","
+             "\"uid\":\"5a000000-0000-4000-8000-000000000000\","
+             "\"labels\":{\"app\":\"arena\"}},\"spec\":{\"containers\":[{\"name\":\"s\","
+             "\"resources\":{\"requests\":{\"cpu\":\"1\"}}}]}},"
              "\"NodeNames\":[\"metal-a-0\"]}",
              &r);
     net_json(&r, "NodeNames.0", name, sizeof name);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +23,7 @@
 #include "support/net_client.h"
 
 #define SNAPSHOT "tests/data/snapshots/arena.json"
-#define HEAD "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
+#define HEAD     "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
 
 static void write_file(const char *path, const char *text)
 {
@@ -182,7 +185,9 @@ static void refused_starts(void **state)
         {{"--snapshot", SNAPSHOT, "--listen", "0.0.0.0:0", NULL}, 2, "mutual TLS"},
         {{"--snapshot", SNAPSHOT, "--listen", "nowhere", NULL}, 2, "HOST:PORT"},
         {{"--snapshot", "/does/not/exist.json", NULL}, 1, "/does/not/exist.json"},
-        {{"--snapshot", SNAPSHOT, "--config", "/does/not/exist.yaml", NULL}, 1, "/does/not/exist.yaml"},
+        {{"--snapshot", SNAPSHOT, "--config", "/does/not/exist.yaml", NULL},
+         1,
+         "/does/not/exist.yaml"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
@@ -199,9 +204,11 @@ static void a_port_in_use_is_one_line_and_1(void **state)
     (void)state;
     struct net_server s, t;
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
-    int code = net_run(&t, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", s.extender, NULL});
+    int code =
+        net_run(&t, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", s.extender, NULL});
     assert_int_equal(code, 1);
     assert_non_null(strstr(t.log, "the port is in use"));
+    assert_ptr_equal(strchr(t.log, '\n'), t.log + strlen(t.log) - 1); /* one line, nothing before */
     assert_int_equal(net_stop(&s), 0);
 }
 
@@ -210,7 +217,8 @@ static void ipv6_and_an_open_admin_port(void **state)
     (void)state;
     struct net_server s;
     struct net_reply r;
-    net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", "[::1]:0", "--admin-listen", "0.0.0.0:0", NULL});
+    net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, "--listen", "[::1]:0",
+                                        "--admin-listen", "0.0.0.0:0", NULL});
     assert_memory_equal(s.extender, "[::1]:", 6);
     char body[2048], admin[128];
     net_args(body, sizeof body, "six", "other", "10m", (const char *const[]){"metal-a-0", NULL});
@@ -224,7 +232,8 @@ static void ipv6_and_an_open_admin_port(void **state)
         get(&s, open_to_all[i], 200, &r);
         net_reply_done(&r);
     }
-    static const char *const closed[] = {"/", "/configz", "/version", "/openapi.json", "/v1/decisions", "/v1/explain?pod=games/six"};
+    static const char *const closed[] = {
+        "/", "/configz", "/version", "/openapi.json", "/v1/decisions", "/v1/explain?pod=games/six"};
     for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
         get(&s, closed[i], 403, &r);
         net_reply_done(&r);
@@ -278,7 +287,8 @@ static void metrics_are_prometheus_text(void **state)
     struct net_reply r;
     char body[2048], family[200] = "", type[32] = "";
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
-    net_args(body, sizeof body, "m", "other", "10m", (const char *const[]){"metal-a-0", "cordoned-a-0", NULL});
+    net_args(body, sizeof body, "m", "other", "10m",
+             (const char *const[]){"metal-a-0", "cordoned-a-0", NULL});
     net_call(s.extender, "POST", "/filter", body, &r);
     net_reply_done(&r);
     get(&s, "/metrics", 200, &r);
@@ -289,7 +299,8 @@ static void metrics_are_prometheus_text(void **state)
     for (char *line = strtok_r(r.body, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         if (strncmp(line, "# HELP ", 7) == 0) {
             (void)snprintf(family, sizeof family, "%.*s", (int)strcspn(line + 7, " "), line + 7);
-            assert_true(strncmp(family, "spawnpoint_", 11) == 0 || strncmp(family, "process_", 8) == 0);
+            assert_true(strncmp(family, "spawnpoint_", 11) == 0 ||
+                        strncmp(family, "process_", 8) == 0);
             families++;
         } else if (strncmp(line, "# TYPE ", 7) == 0) {
             assert_true(strncmp(line + 7, family, strlen(family)) == 0);
@@ -310,6 +321,93 @@ static void metrics_are_prometheus_text(void **state)
     assert_int_equal(net_stop(&s), 0);
 }
 
+/* With few descriptors fewer connections are taken, and still nobody is locked out. */
+static void few_descriptors_still_answer(void **state)
+{
+    enum { FEW = 32, CROWD = 60 };
+    (void)state;
+    static int crowd[CROWD];
+    struct net_server s;
+    struct net_reply r;
+    struct rlimit was, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = (struct rlimit){FEW, was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    char body[2048];
+    net_args(body, sizeof body, "few", "other", "10m", (const char *const[]){"metal-a-0", NULL});
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = net_connect(s.extender);
+    }
+    (void)usleep(300000);
+    net_call(s.extender, "POST", "/filter", body, &r);
+    assert_int_equal(r.status, 200);
+    net_reply_done(&r);
+    get(&s, "/livez", 200, &r);
+    net_reply_done(&r);
+    for (int i = 0; i < CROWD; i++) {
+        (void)close(crowd[i]);
+    }
+    assert_int_equal(net_stop(&s), 0);
+}
+
+/* Whether the process waits for SIGTERM itself by now. */
+static bool holds_sigterm(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long long blocked = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, "SigBlk:", 7) == 0) {
+            blocked = strtoull(line + 7, NULL, 16);
+        }
+    }
+    if (f) {
+        (void)fclose(f);
+    }
+    return (blocked >> (SIGTERM - 1)) & 1;
+}
+
+/* A pipe that was full before the first word: nothing may wait for its reader. */
+static void a_full_pipe_stops_nothing(void **state)
+{
+    (void)state;
+    int p[2], status = 0;
+    assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+    char fill[4096] = {0};
+    while (write(p[1], fill, sizeof fill) > 0) {
+    }
+    assert_int_equal(fcntl(p[1], F_SETFL, 0), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const char *program = getenv("SPAWNPOINT_PROGRAM");
+        (void)dup2(p[1], STDERR_FILENO);
+        (void)execl(program, program, "serve", "--snapshot", SNAPSHOT, "--listen", "127.0.0.1:0",
+                    "--admin-listen", "127.0.0.1:0", "--shutdown-delay", "0s", (char *)NULL);
+        _exit(99);
+    }
+    for (int i = 0; i < 200 && !holds_sigterm(pid); i++) {
+        (void)usleep(50000);
+    }
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    pid_t ended = 0;
+    for (int i = 0; i < 200 && ended == 0; i++) {
+        (void)usleep(50000);
+        ended = waitpid(pid, &status, WNOHANG);
+    }
+    if (ended == 0) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, &status, 0);
+        fail_msg("it waits for its standard error");
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    (void)close(p[0]);
+    (void)close(p[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +419,8 @@ int main(void)
         cmocka_unit_test(a_port_in_use_is_one_line_and_1),
         cmocka_unit_test(ipv6_and_an_open_admin_port),
         cmocka_unit_test(metrics_are_prometheus_text),
+        cmocka_unit_test(few_descriptors_still_answer),
+        cmocka_unit_test(a_full_pipe_stops_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,9 +17,11 @@
 
 #define SNAPSHOT "tests/data/snapshots/arena.json"
 
-static const char *const asked[] = {"metal-a-0", "cordoned-a-0", "metal-b-0", "doomed-b-0", "spot-c-0", "ondemand-a-0", NULL};
+static const char *const asked[] = {"metal-a-0", "cordoned-a-0", "metal-b-0", "doomed-b-0",
+                                    "spot-c-0",  "ondemand-a-0", NULL};
 
-static void call(const struct net_server *s, const char *path, const char *pod, const char *const *names, struct net_reply *r)
+static void call(const struct net_server *s, const char *path, const char *pod,
+                 const char *const *names, struct net_reply *r)
 {
     char body[4096];
     net_args(body, sizeof body, pod, "other", "100m", names);
@@ -36,7 +38,8 @@ static void cooperative_vetoes_then_ranks(void **state)
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, "--decide", "cooperative", NULL});
     call(&s, "/filter", "coop", asked, &r);
     assert_int_equal(net_json_size(&r, "NodeNames"), 4);
-    static const char *const kept[] = {"metal-a-0", "metal-b-0", "spot-c-0", "ondemand-a-0"}; /* in the order asked */
+    static const char *const kept[] = {"metal-a-0", "metal-b-0", "spot-c-0",
+                                       "ondemand-a-0"}; /* in the order asked */
     for (int i = 0; i < 4; i++) {
         char path[32];
         (void)snprintf(path, sizeof path, "NodeNames.%d", i);
@@ -48,7 +51,8 @@ static void cooperative_vetoes_then_ranks(void **state)
     assert_string_equal(text, "node(s) were unschedulable");
     net_reply_done(&r);
     assert_true(net_metric(&s, "spawnpoint_reservations_total{event=\"made\"}") == 0);
-    call(&s, "/prioritize", "coop", (const char *const[]){"metal-a-0", "metal-b-0", "spot-c-0", "ondemand-a-0", NULL}, &r);
+    call(&s, "/prioritize", "coop",
+         (const char *const[]){"metal-a-0", "metal-b-0", "spot-c-0", "ondemand-a-0", NULL}, &r);
     int tens = 0;
     for (long i = 0; i < net_json_size(&r, ""); i++) {
         char path[32];
@@ -60,7 +64,8 @@ static void cooperative_vetoes_then_ranks(void **state)
     assert_int_equal(tens, 1);
     net_reply_done(&r);
     assert_true(net_metric(&s, "spawnpoint_reservations_total{event=\"made\"}") == 1);
-    call(&s, "/filter", "alone", (const char *const[]){"metal-a-0", NULL}, &r); /* one left: no prioritize follows */
+    call(&s, "/filter", "alone", (const char *const[]){"metal-a-0", NULL},
+         &r); /* one left: no prioritize follows */
     net_reply_done(&r);
     assert_true(net_metric(&s, "spawnpoint_reservations_total{event=\"made\"}") == 2);
     assert_int_equal(net_stop(&s), 0);
@@ -72,8 +77,9 @@ static void shortlist_names_the_best_few(void **state)
     struct net_server s;
     struct net_reply r, p;
     char first[200], best[200], score[32];
-    static const char *const many[] = {"metal-a-0", "metal-a-1", "metal-a-2", "metal-b-0", "metal-b-1", "metal-b-2", "metal-c-0",
-                                       "metal-c-1", "metal-c-2", "spot-a-0", "spot-a-1", "spot-a-2", NULL};
+    static const char *const many[] = {
+        "metal-a-0", "metal-a-1", "metal-a-2", "metal-b-0", "metal-b-1", "metal-b-2", "metal-c-0",
+        "metal-c-1", "metal-c-2", "spot-a-0",  "spot-a-1",  "spot-a-2",  NULL};
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, "--decide", "shortlist", NULL});
     call(&s, "/filter", "short", many, &r);
     assert_int_equal(net_json_size(&r, "NodeNames"), 8);
@@ -106,7 +112,8 @@ static void explanations_are_of_their_decision(void **state)
     struct net_server s;
     struct net_reply r;
     char chosen[30][200], text[200], path[200], again[200];
-    static const char *const one_each[] = {"metal-a-1", "metal-b-1", "metal-c-1", "unknown-node", NULL};
+    static const char *const one_each[] = {"metal-a-1", "metal-b-1", "metal-c-1", "unknown-node",
+                                           NULL};
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
     for (int i = 0; i < 30; i++) {
         char name[32];
@@ -132,7 +139,8 @@ static void explanations_are_of_their_decision(void **state)
             if (strcmp(text, "decision") == 0) {
                 (void)snprintf(path, sizeof path, "inputs.%ld.fallback", k);
                 net_json(&r, path, text, sizeof text);
-                assert_string_equal(text, "false"); /* made again on the same state, with the same outcome */
+                assert_string_equal(
+                    text, "false"); /* made again on the same state, with the same outcome */
                 said = true;
             }
         }
@@ -158,12 +166,14 @@ static void place(const struct net_server *s, const char *body, int status, stru
     }
 }
 
-#define POD(name, cpu)                                                                                                 \
-    "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"games\"},\"spec\":{\"containers\":[{\"name\":\"s\",\"resources\":{\"requests\":{" \
+#define POD(name, cpu)                                                                          \
+    "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"games\"},\"spec\":{\"containers\":[{" \
+                                      "\"name\":\"s\",\"resources\":{\"requests\":{"            \
     "\"cpu\":\"" cpu "\"}}}]}}"
-#define NODE(name, cpu)                                                                                                \
-    "{\"metadata\":{\"name\":\"" name "\"},\"status\":{\"allocatable\":{\"cpu\":\"" cpu                                 \
-    "\",\"memory\":\"8Gi\",\"pods\":\"110\"},\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}"
+#define NODE(name, cpu)                                                                       \
+    "{\"metadata\":{\"name\":\"" name "\"},\"status\":{\"allocatable\":{\"cpu\":\"" cpu       \
+    "\",\"memory\":\"8Gi\",\"pods\":\"110\"},\"conditions\":[{\"type\":\"Ready\",\"status\":" \
+    "\"True\"}]}}"
 
 static void place_sees_the_ones_before_and_keeps_nothing(void **state)
 {
@@ -172,8 +182,9 @@ static void place_sees_the_ones_before_and_keeps_nothing(void **state)
     struct net_reply r;
     char text[400];
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
-    static const char body[] = "{\"pods\":[" POD("p1", "3") "," POD("p2", "3") "],\"nodes\":[" NODE("fresh", "4") "],"
-                               "\"replaceNodes\":true,\"explain\":true}";
+    static const char body[] = "{\"pods\":[" POD("p1", "3") "," POD("p2", "3") "],\"nodes\":[" NODE(
+        "fresh", "4") "],"
+                      "\"replaceNodes\":true,\"explain\":true}";
     for (int i = 0; i < 3; i++) {
         place(&s, body, 200, &r);
         net_json(&r, "placements.0.node", text, sizeof text);
@@ -191,7 +202,9 @@ static void place_sees_the_ones_before_and_keeps_nothing(void **state)
     assert_string_not_equal(text, "fresh");
     net_reply_done(&r);
     /* the same name twice, and a pod that stands already: the model must survive being displaced */
-    place(&s, "{\"pods\":[" POD("same", "1") "," POD("same", "1") "," POD("arena-standing-0", "1") "]}", 200, &r);
+    place(&s,
+          "{\"pods\":[" POD("same", "1") "," POD("same", "1") "," POD("arena-standing-0", "1") "]}",
+          200, &r);
     assert_int_equal(net_json_size(&r, "placements"), 3);
     net_reply_done(&r);
     place(&s, "{\"pods\":[" POD("p4", "1") "]}", 200, &r);
@@ -213,8 +226,10 @@ static void place_counts_reservations(void **state)
     net_json(&r, "NodeNames.0", text, sizeof text);
     assert_string_equal(text, "edge-ham-0");
     net_reply_done(&r);
-    static const char ask[] = "{\"pods\":[{\"metadata\":{\"name\":\"e\"},\"spec\":{\"nodeSelector\":{\"game.example/pool\":\"edge\"},"
-                              "\"containers\":[{\"name\":\"s\",\"resources\":{\"requests\":{\"cpu\":\"2\"}}}]}}]}";
+    static const char ask[] =
+        "{\"pods\":[{\"metadata\":{\"name\":\"e\"},\"spec\":{\"nodeSelector\":{\"game.example/"
+        "pool\":\"edge\"},"
+        "\"containers\":[{\"name\":\"s\",\"resources\":{\"requests\":{\"cpu\":\"2\"}}}]}}]}";
     place(&s, ask, 200, &r);
     net_json(&r, "placements.0.node", text, sizeof text);
     assert_string_equal(text, "null");
@@ -231,6 +246,7 @@ static void place_names_the_field(void **state)
         {"[]", "body"},
         {"{\"pods\":7}", "pods"},
         {"{\"pods\":[7]}", "pods[0]"},
+        {"{\"PODS\":[7]}", "pods[0]"},
         {"{\"pods\":[" POD("a", "many") "]}", "pods[0]"},
         {"{\"nodes\":[{}]}", "nodes[0]"},
         {"{\"replaceNodes\":\"yes\"}", "replaceNodes"},
@@ -257,15 +273,19 @@ static void whole_nodes_are_judged_themselves(void **state)
     struct net_server s;
     struct net_reply r;
     net_start(&s, (const char *const[]){"--snapshot", SNAPSHOT, NULL});
-    static const char tainted[] = "{\"Pod\":" POD("w", "1") ",\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"metal-a-0\"},\"spec\":{"
-                                  "\"unschedulable\":true},\"status\":{\"allocatable\":{\"cpu\":\"4\",\"pods\":\"9\"}}}]},"
-                                  "\"NodeNames\":null}";
+    static const char tainted[] = "{\"Pod\":" POD(
+        "w", "1") ",\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"metal-a-0\"},\"spec\":{"
+                  "\"unschedulable\":true},\"status\":{\"allocatable\":{\"cpu\":\"4\",\"pods\":"
+                  "\"9\"}}}]},"
+                  "\"NodeNames\":null}";
     net_call(s.extender, "POST", "/filter", tainted, &r);
     assert_int_equal(net_json_size(&r, "Nodes.items"), 0);
     assert_int_equal(net_json_size(&r, "FailedAndUnresolvableNodes"), 1);
     net_reply_done(&r);
-    static const char open_node[] = "{\"Pod\":" POD("w", "1") ",\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"metal-a-0\"},  \"spec\":{},"
-                                    "\"status\":{\"allocatable\":{\"cpu\":\"40\",\"pods\":\"90\",\"memory\":\"90Gi\"}}}]}}";
+    static const char open_node[] = "{\"Pod\":" POD(
+        "w", "1") ",\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"metal-a-0\"},  \"spec\":{},"
+                  "\"status\":{\"allocatable\":{\"cpu\":\"40\",\"pods\":\"90\",\"memory\":\"90Gi\"}"
+                  "}}]}}";
     net_call(s.extender, "POST", "/filter", open_node, &r);
     assert_int_equal(net_json_size(&r, "Nodes.items"), 1);
     assert_non_null(strstr(r.body, "\"metal-a-0\"},  \"spec\"")); /* byte for byte */

@@ -13,8 +13,8 @@ struct bench_series {
     size_t n;
 };
 int64_t bench_wall_ns(void);
-int64_t bench_thread_ns(void); /* of the calling thread */
-void bench_add(struct bench_series *s, int64_t ns); /* past the room: dropped */
+int64_t bench_thread_ns(void);                                 /* of the calling thread */
+void bench_add(struct bench_series *s, int64_t ns);            /* past the room: dropped */
 double bench_percentile(struct bench_series *s, double share); /* sorts; 0 without values */
 void bench_die(const char *what, const char *why) __attribute__((noreturn));
 long bench_env(const char *name, long otherwise);

@@ -54,7 +54,9 @@ void bench_http_start(struct bench_http *h, const char *program, char *const arg
     }
     close(ends[1]);
     h->log = ends[0];
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons(wait_ready(h->log))};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr = {htonl(INADDR_LOOPBACK)},
+                             .sin_port = htons(wait_ready(h->log))};
     int on = 1;
     h->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (h->fd < 0 || connect(h->fd, (struct sockaddr *)&to, sizeof to) != 0 ||
@@ -75,7 +77,8 @@ void bench_http_stop(struct bench_http *h)
 static void send_all(int fd, struct str head, struct str body)
 {
     while (head.n + body.n > 0) {
-        struct iovec v[2] = {{(void *)(uintptr_t)head.p, head.n}, {(void *)(uintptr_t)body.p, body.n}};
+        struct iovec v[2] = {{(void *)(uintptr_t)head.p, head.n},
+                             {(void *)(uintptr_t)body.p, body.n}};
         ssize_t n = writev(fd, v, 2);
         if (n <= 0) {
             bench_die("extender port", "cannot write");
@@ -92,7 +95,8 @@ int bench_http_post(struct bench_http *h, const char *path, struct str body, str
 {
     char head[512], block[1 << 16];
     int n = snprintf(head, sizeof head,
-                     "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %zu\r\n"
+                     "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: "
+                     "Go-http-client/1.1\r\nContent-Length: %zu\r\n"
                      "Content-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n",
                      path, body.n);
     send_all(h->fd, (struct str){head, (size_t)n}, body);

@@ -21,7 +21,7 @@
 
 #include <jansson.h>
 
-#define READ_MS 10000
+#define READ_MS  10000
 #define START_MS 30000
 
 static _Noreturn void broken(const char *what)
@@ -75,7 +75,8 @@ void net_read_log(struct net_server *s, int wait_ms)
     while (poll(&p, 1, wait_ms) == 1) {
         char dropped[4096];
         size_t room = sizeof s->log - 1 - s->n_log;
-        ssize_t n = read(s->err_fd, room > 0 ? s->log + s->n_log : dropped, room > 0 ? room : sizeof dropped);
+        ssize_t n = read(s->err_fd, room > 0 ? s->log + s->n_log : dropped,
+                         room > 0 ? room : sizeof dropped);
         if (n <= 0) {
             break;
         }
@@ -103,8 +104,9 @@ bool net_wait_log(struct net_server *s, const char *text, int wait_ms)
 
 void net_start(struct net_server *s, const char *const *args)
 {
-    static const char *const first[] = {"spawnpoint", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-                                        "--shutdown-delay", "0"};
+    static const char *const first[] = {
+        "spawnpoint",     "serve",       "--listen",         "127.0.0.1:0",
+        "--admin-listen", "127.0.0.1:0", "--shutdown-delay", "0"};
     const char *argv[NET_ARGS_MAX];
     size_t n = sizeof first / sizeof *first;
     memcpy(argv, first, sizeof first);
@@ -172,6 +174,9 @@ int net_stop(struct net_server *s)
     if (code == -2) {
         (void)kill(s->pid, SIGKILL);
         (void)net_wait(s, READ_MS);
+    }
+    if (code != 0) {
+        (void)fprintf(stderr, "the server ended with %d; it said:\n%s\n", code, s->log);
     }
     return code;
 }
@@ -275,11 +280,14 @@ bool net_closed(int fd, int wait_ms)
     return poll(&p, 1, wait_ms) == 1 && recv(fd, &c, 1, MSG_PEEK) <= 0;
 }
 
-void net_call(const char *address, const char *method, const char *path, const char *body, struct net_reply *ret)
+void net_call(const char *address, const char *method, const char *path, const char *body,
+              struct net_reply *ret)
 {
     int fd = net_connect(address);
     char head[1024];
-    int n = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n", method, path);
+    int n = snprintf(head, sizeof head,
+                     "%s %s HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n", method,
+                     path);
     net_send(fd, head, (size_t)n);
     if (body) {
         n = snprintf(head, sizeof head, "Content-Length: %zu\r\n", strlen(body));
@@ -297,7 +305,8 @@ void net_post(int fd, const char *path, const char *body, size_t n, struct net_r
 {
     char *all = must(malloc(n + 512));
     int head = snprintf(all, 512,
-                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %zu\r\n"
+                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: "
+                        "Go-http-client/1.1\r\nContent-Length: %zu\r\n"
                         "Content-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n",
                         path, n);
     memcpy(all + head, body, n);
@@ -345,12 +354,16 @@ char *net_recorded(const char *path, size_t *ret_n, const char **ret_body, size_
     return out;
 }
 
-void net_args(char *out, size_t n, const char *pod_name, const char *app, const char *cpu, const char *const *names)
+void net_args(char *out, size_t n, const char *pod_name, const char *app, const char *cpu,
+              const char *const *names)
 {
     int w = snprintf(out, n,
-                     "{\"Pod\":{\"metadata\":{\"name\":\"%s\",\"namespace\":\"games\",\"uid\":\"uid-%s\",\"labels\":{\"app\":\"%s\"}},"
-                     "\"spec\":{\"containers\":[{\"name\":\"server\",\"image\":\"registry.example/game/arena:v7\",\"resources\":"
-                     "{\"requests\":{\"cpu\":\"%s\",\"memory\":\"64Mi\"}}}],\"schedulerName\":\"spawnpoint\"},\"status\":{\"phase\":"
+                     "{\"Pod\":{\"metadata\":{\"name\":\"%s\",\"namespace\":\"games\",\"uid\":"
+                     "\"uid-%s\",\"labels\":{\"app\":\"%s\"}},"
+                     "\"spec\":{\"containers\":[{\"name\":\"server\",\"image\":\"registry.example/"
+                     "game/arena:v7\",\"resources\":"
+                     "{\"requests\":{\"cpu\":\"%s\",\"memory\":\"64Mi\"}}}],\"schedulerName\":"
+                     "\"spawnpoint\"},\"status\":{\"phase\":"
                      "\"Pending\"}},\"Nodes\":null,\"NodeNames\":[",
                      pod_name, pod_name, app, cpu);
     for (size_t i = 0; names[i]; i++) {
@@ -365,7 +378,8 @@ static const json_t *walk(const json_t *root, const char *path)
     (void)snprintf(copy, sizeof copy, "%s", path);
     char *save = NULL;
     for (char *part = strtok_r(copy, ".", &save); part && root; part = strtok_r(NULL, ".", &save)) {
-        root = json_is_array(root) ? json_array_get(root, (size_t)strtoul(part, NULL, 10)) : json_object_get(root, part);
+        root = json_is_array(root) ? json_array_get(root, (size_t)strtoul(part, NULL, 10))
+                                   : json_object_get(root, part);
     }
     return root;
 }
@@ -395,7 +409,9 @@ long net_json_size(const struct net_reply *r, const char *path)
     json_error_t error;
     json_t *root = json_loads(r->body, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     const json_t *v = path[0] ? walk(root, path) : root;
-    long n = json_is_array(v) ? (long)json_array_size(v) : json_is_object(v) ? (long)json_object_size(v) : -1;
+    long n = json_is_array(v)    ? (long)json_array_size(v)
+             : json_is_object(v) ? (long)json_object_size(v)
+                                 : -1;
     json_decref(root);
     return n;
 }

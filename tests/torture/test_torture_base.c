@@ -28,6 +28,7 @@ static bool mixed_scenario(void *ctx)
     struct buf buf;
     VEC(int) vec = {0};
     struct entry *map = NULL;
+    torture_begin();
     arena_init(&arena, 1u << 20);
     buf_init(&buf, 1u << 20);
     for (int i = 0; i < 200 && ok; i++) {
@@ -41,6 +42,7 @@ static bool mixed_scenario(void *ctx)
         ok = !entry->oom && VEC_PUSH(&vec, i, 1000) == 0;
         buf_printf(&buf, "%0*d", 10 * i, i);
     }
+    torture_end();
     ok = ok && !buf.broken && vec.n == 200 && HASH_COUNT(map) == 200;
     HASH_CLEAR(hh, map);
     VEC_DONE(&vec);
@@ -52,7 +54,7 @@ static bool mixed_scenario(void *ctx)
 static void base_survives_every_failing_allocation(void **state)
 {
     (void)state;
-    struct torture_result result = torture(mixed_scenario, NULL, 1);
+    struct torture_result result = torture("base", mixed_scenario, NULL, 1);
     assert_true(result.allocations > 20);
     assert_true(result.refused > 0);
     assert_int_equal(result.unharmed, 0); /* none of these allocations is optional */

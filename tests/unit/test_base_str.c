@@ -74,6 +74,38 @@ static void str_knows_utf8(void **state)
     }
 }
 
+static void str_knows_what_a_terminal_would_obey(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool fit;
+        size_t n;
+    } cases[] = {{"a", true, 1},
+                 {"~", true, 1},
+                 {"\x1b[31m", false, 1},
+                 {"\n", false, 1},
+                 {"\x7f", false, 1},
+                 {"\xc2\x9b", false, 2},
+                 {"\xc2\xa0", true, 2},
+                 {"\xe2\x80\x8d", true, 3},
+                 {"\xe2\x80\x8e", false, 3},
+                 {"\xe2\x80\xa7", true, 3},
+                 {"\xe2\x80\xa8", false, 3},
+                 {"\xe2\x80\xae", false, 3},
+                 {"\xe2\x80\xaf", true, 3},
+                 {"\xe2\x81\xa6", false, 3},
+                 {"\xe2\x94\x80", true, 3},
+                 {"\xf0\x9f\x98\x80", true, 4},
+                 {"\xff", false, 1},
+                 {"\xe2\x82", false, 1}};
+    for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
+        size_t n = 0;
+        assert_int_equal(str_printable(str_c(cases[i].text), &n), cases[i].fit);
+        assert_int_equal(n, cases[i].n);
+    }
+}
+
 /* Reference values of SipHash-1-3 with the key 00 01 .. 0f over 00, 00 01, ... */
 static void str_hash_is_siphash_1_3(void **state)
 {
@@ -362,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(str_compares_and_cuts),
         cmocka_unit_test(str_knows_utf8),
+        cmocka_unit_test(str_knows_what_a_terminal_would_obey),
         cmocka_unit_test(str_hash_is_siphash_1_3),
         cmocka_unit_test(str_reads_integers),
         cmocka_unit_test(str_reads_decimals),

@@ -8,7 +8,8 @@
 extern const struct policy policy_node_pool;
 
 #define ARENA "spawnpoint.dev/fleet=arena"
-#define WISH  10000000 /* one soft wish: 0.01 */
+#define WISH  INT64_C(300000000)  /* one soft wish for half an hour: 0.25 x 30 / 25 */
+#define PLACE INT64_C(6000000000) /* one place down an order: 5 x 30 / 25 */
 
 static const struct pod_spec arena = {.annotations = ARENA},
                              web = {.name = "web", .owner = "ReplicaSet"},
@@ -71,15 +72,15 @@ static void test_policy_node_pool_leaving_nodes(void **state)
     node(&w, "tainted", NULL, "x=y:PreferNoSchedule");
     assert_int_equal(world_reason(&w, arena, "doomed"), REASON_NODE_LEAVING);
     assert_int_equal(world_reason(&w, agent, "doomed"), REASON_NONE);
-    /* half an hour: 0.5 x 4 and 0.5 x 1 wishes, and the candidate's taint does not count twice */
-    assert_int_equal(world_cost(&w, arena, "soon"), 2 * WISH);
-    assert_int_equal(world_cost(&w, arena, "tainted"), WISH / 2);
+    /* four wishes and one, and the candidate's taint does not count twice */
+    assert_int_equal(world_cost(&w, arena, "soon"), 4 * WISH);
+    assert_int_equal(world_cost(&w, arena, "tainted"), WISH);
     struct pod_spec four_hours = {.name = "l",
                                   .annotations = ARENA ";spawnpoint.dev/session-length=4h"};
-    assert_int_equal(world_cost(&w, four_hours, "soon"), 16 * WISH);
+    assert_int_equal(world_cost(&w, four_hours, "soon"), 8 * 4 * WISH);
     struct pod_spec minute = {.name = "m",
                               .annotations = ARENA ";spawnpoint.dev/session-length=1m"};
-    assert_int_equal(world_cost(&w, minute, "tainted"), WISH / 4);
+    assert_int_equal(world_cost(&w, minute, "tainted"), 125000000);
     world_close(&w);
 }
 
@@ -178,7 +179,7 @@ static void test_policy_node_pool_regions(void **state)
     node(&w, "n4", REGION "r4", NULL);
     node(&w, "n5", NULL, NULL);
     assert_int_equal(world_cost(&w, arena, "n1"), 0);
-    assert_int_equal(world_cost(&w, arena, "n2"), WISH);
+    assert_int_equal(world_cost(&w, arena, "n2"), PLACE);
     assert_int_equal(world_reason(&w, arena, "n3"), REASON_REGION_DISABLED);
     assert_int_equal(world_reason(&w, arena, "n4"), REASON_REGION_NOT_ALLOWED);
     assert_int_equal(world_reason(&w, arena, "n5"), REASON_REGION_NOT_ALLOWED);
@@ -200,8 +201,8 @@ static void test_policy_node_pool_constant_score_is_caught(void **state)
     node(&w, "b-spot", "pool=spot", NULL);
     node(&w, "c-metal", "pool=metal", NULL);
     assert_string_equal(world_choose(&w, arena), "c-metal");
-    assert_int_equal(world_cost(&w, arena, "b-spot"), WISH);
-    assert_int_equal(world_cost(&w, arena, "a-other"), 2 * WISH);
+    assert_int_equal(world_cost(&w, arena, "b-spot"), PLACE);
+    assert_int_equal(world_cost(&w, arena, "a-other"), 2 * PLACE);
     world_explain(&w, arena, "b-spot");
     assert_true(w.term.value == 1);
     assert_string_equal(w.term.note, "pool spot is number 2 of 2");

@@ -52,8 +52,8 @@ static void test_policy_zone_spread_cost_is_excess_over_target(void **state)
     stand(&w, "a1", 2, "s");
     stand(&w, "b1", 1, "s");
     stand(&w, "c1", 1, "s");
-    /* 320 players with this one, target 320/3: a 192 - 106.67 = 85.33 > 64; 0.002 each */
-    assert_int_equal(world_cost(&w, arena, "a1"), 170666666);
+    /* 320 players with this one, target 320/3: a 192 - 106.67 = 85.33 > 64; 0.03 each */
+    assert_int_equal(world_cost(&w, arena, "a1"), 2560000000);
     assert_int_equal(world_cost(&w, arena, "b1"), 0); /* 128 - 106.67 within one server */
     world_explain(&w, arena, "a1");
     assert_true(w.term.value > 85.3 && w.term.value < 85.4);
@@ -76,7 +76,7 @@ static void test_policy_zone_spread_target_follows_capacity(void **state)
     stand(&w, "c1", 1, "s");
     stand(&w, "c2", 1, "s");
     /* 256 players with this one; a 1/5, b 1/5, c 3/5: a 128 - 51.2 = 76.8 > 64; c 192 - 153.6 within one server */
-    assert_int_equal(world_cost(&w, arena, "a1"), 153600000);
+    assert_int_equal(world_cost(&w, arena, "a1"), 2304000000);
     assert_int_equal(world_cost(&w, arena, "c1"), 0);
     world_close(&w);
 }

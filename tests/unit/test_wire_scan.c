@@ -21,12 +21,50 @@ static bool valid(struct str bytes)
 
 static void test_valid_and_not(void **state)
 {
-    static const char *const good[] = {"0", "-0", "1.5e+3", "\"\"", "[]", "{}", " [ 1 , {\"a\" : [ ] } ] ", "true",
-                                       "null", "\"\\u00e9\\ud83d\\ude00\\/\"", "{\"a\":1,\"a\":2}", "\"\\ud800\""};
-    static const char *const bad[] = {"", " ", "01", "1.", "-", "+1", ".5", "1e", "nul", "nullx", "'a'", "\"a", "\"\t\"",
-                                      "\"\\x\"", "\"\\u12g4\"", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
-                                      "{a:1}", "[1 2]", "]", "[}", "{]", "1 2", "\xef\xbb\xbf{}", "NaN", "\"\xc3\"",
-                                      "\"\xed\xa0\x80\"", "\"\xc0\xaf\"", "\"\xf4\x90\x80\x80\""};
+    static const char *const good[] = {"0",
+                                       "-0",
+                                       "1.5e+3",
+                                       "\"\"",
+                                       "[]",
+                                       "{}",
+                                       " [ 1 , {\"a\" : [ ] } ] ",
+                                       "true",
+                                       "null",
+                                       "\"\\u00e9\\ud83d\\ude00\\/\"",
+                                       "{\"a\":1,\"a\":2}",
+                                       "\"\\ud800\""};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "01",
+                                      "1.",
+                                      "-",
+                                      "+1",
+                                      ".5",
+                                      "1e",
+                                      "nul",
+                                      "nullx",
+                                      "'a'",
+                                      "\"a",
+                                      "\"\t\"",
+                                      "\"\\x\"",
+                                      "\"\\u12g4\"",
+                                      "[1,]",
+                                      "[,1]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{\"a\":1,}",
+                                      "{a:1}",
+                                      "[1 2]",
+                                      "]",
+                                      "[}",
+                                      "{]",
+                                      "1 2",
+                                      "\xef\xbb\xbf{}",
+                                      "NaN",
+                                      "\"\xc3\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\"\xc0\xaf\"",
+                                      "\"\xf4\x90\x80\x80\""};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(good); i++) {
         if (!valid(str_c(good[i]))) {
@@ -103,8 +141,12 @@ static void test_numbers(void **state)
         const char *text;
         bool ok;
         int64_t v;
-    } cases[] = {{"12", true, 12},   {"-9223372036854775808", true, INT64_MIN}, {"9223372036854775808", false, 0},
-                 {"5.0", false, 0},  {"1e1", false, 0},                         {"\"5\"", false, 0}};
+    } cases[] = {{"12", true, 12},
+                 {"-9223372036854775808", true, INT64_MIN},
+                 {"9223372036854775808", false, 0},
+                 {"5.0", false, 0},
+                 {"1e1", false, 0},
+                 {"\"5\"", false, 0}};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         struct scan s;
@@ -139,17 +181,65 @@ static void test_newlines(void **state)
         text[i] = rng_below(&r, 3) == 0 ? '\n' : 'x';
         want += text[i] == '\n';
     }
-    assert_int_equal(scan_newlines(text, sizeof text), want);
+    assert_int_equal(scan_count(text, sizeof text, '\n'), want);
     memset(text, '\n', sizeof text);
-    assert_int_equal(scan_newlines(text + 1, sizeof text - 1), sizeof text - 1);
+    assert_int_equal(scan_count(text + 1, sizeof text - 1, '\n'), sizeof text - 1);
+}
+
+/* Plain strings in a row are taken at once; whatever is not plain is left where it stands. */
+static void test_plain_strings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list;
+        uint32_t n, left; /* taken; items behind them */
+    } cases[] = {
+        {"[]", 0, 0},
+        {"[\"a\" , \"\",\"a name that is longer than sixteen bytes\"]", 3, 0},
+        {"[\"a\",\"b\\n\",\"c\"]", 1, 2},
+        {"[\"\\u0041\",\"b\"]", 0, 2},
+        {"[\"a\",\"\xc3\xa9\"]", 1, 1},
+        {"[1,\"b\"]", 0, 2},
+        {"[\"a\",null]", 1, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scan s;
+        struct str got[8];
+        bool first = true;
+        uint32_t left = 0;
+        scan_init(&s, str_c(cases[i].list));
+        assert_true(scan_array_begin(&s));
+        assert_int_equal(scan_plain_strings(&s, &first, got, 8), cases[i].n);
+        while (scan_item(&s, &first)) {
+            assert_true(scan_skip(&s, NULL));
+            left++;
+        }
+        assert_int_equal(left, cases[i].left);
+        assert_true(scan_end(&s));
+    }
+    struct scan s;
+    struct str got[2];
+    bool first = true;
+    scan_init(&s, STR("[\"a\",\"b\",\"c\"]"));
+    assert_true(scan_array_begin(&s));
+    assert_int_equal(scan_plain_strings(&s, &first, got, 2),
+                     2); /* no more than there is room for */
+    assert_true(str_is(got[0], "a") && str_is(got[1], "b"));
+    scan_init(&s, STR("[\"a\" \"b\"]"));
+    first = true;
+    assert_true(scan_array_begin(&s));
+    assert_int_equal(scan_plain_strings(&s, &first, got, 2), 1);
+    assert_false(scan_item(&s, &first)); /* a comma is missing */
+    assert_non_null(s.error);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid_and_not), cmocka_unit_test(test_every_offset), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_strings),       cmocka_unit_test(test_numbers),      cmocka_unit_test(test_place),
-        cmocka_unit_test(test_newlines),
+        cmocka_unit_test(test_valid_and_not), cmocka_unit_test(test_every_offset),
+        cmocka_unit_test(test_depth),         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_place),
+        cmocka_unit_test(test_newlines),      cmocka_unit_test(test_plain_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
