@@ -95,8 +95,10 @@ static void put_record(const struct state *st, struct buf *out, const struct dec
     buf_f64(out, (double)r->waited_ms / 1e3);
     buf_lit(out, ",\"tookSeconds\":");
     buf_f64(out, (double)r->took_ns / 1e9);
-    buf_printf(out, ",\"configGeneration\":%llu,\"inputs\":[{\"name\":\"cluster\",\"source\":\"%s\",\"ageSeconds\":0,"
-                    "\"fallback\":false}]}",
+    buf_printf(out,
+               ",\"configGeneration\":%llu,\"inputs\":[{\"name\":\"cluster\",\"source\":\"%s\","
+               "\"ageSeconds\":0,"
+               "\"fallback\":false}]}",
                (unsigned long long)r->generation, st->view ? "watch" : "snapshot");
 }
 

@@ -35,7 +35,7 @@ struct daemon_root {
     struct source source;
     struct kubeconfig kubeconfig;
     struct kube_view view;
-    struct kube_client *kube;    /* NULL with a snapshot */
+    struct kube_client *kube; /* NULL with a snapshot */
     struct state state;
     struct lab lab;
     struct reload reload;
@@ -102,7 +102,8 @@ static int check_args(struct daemon_root *d, int *ret_exit)
                            " (KUBECONFIG and ~/.kube/config name none, and this is no pod)");
     }
     if (d->args.n_snapshots > 0 && d->args.kubeconfig) {
-        return usage_error("--snapshot and --kubeconfig: ", "the cluster is either a dump or live; give one of them");
+        return usage_error("--snapshot and --kubeconfig: ",
+                           "the cluster is either a dump or live; give one of them");
     }
     if (http_address_loopback(d->args.listen, &loopback, &err) != 0) {
         return usage_error("--listen: ", err.text);
@@ -256,7 +257,8 @@ static int serve(struct daemon_root *d)
     reload_init(&d->reload, &d->state);
     atomic_store(&d->state.ready, true);
     if (d->state.view) {
-        LOG_INFO("Watching", KV_C("server", d->kubeconfig.server), KV_C("credentials", d->kubeconfig.origin),
+        LOG_INFO("Watching", KV_C("server", d->kubeconfig.server),
+                 KV_C("credentials", d->kubeconfig.origin),
                  KV_C("decide", live_decide_name(d->state.live->decide)));
         rc = kube_client_start(&d->kube, &d->kubeconfig, &d->state, d->args.api_timeout_ms, &err);
         if (rc != 0) {
@@ -304,7 +306,8 @@ int serve_main(int argc, char **argv)
     }
     kube_view_init(&d.view);
     bool live = d.args.n_snapshots == 0;
-    if (open_cluster(&d, live, &err) != 0 || state_open(&d.state, &d.args, &d.source, live ? &d.view : NULL, &err) != 0) {
+    if (open_cluster(&d, live, &err) != 0 ||
+        state_open(&d.state, &d.args, &d.source, live ? &d.view : NULL, &err) != 0) {
         code = fail(&err);
         kubeconfig_done(&d.kubeconfig);
         source_done(&d.source);

@@ -33,34 +33,36 @@ static void unlock(struct kube_apply *a)
 }
 
 /* Does it in every open model; the model that answers decides about success. */
-#define IN_MODELS(a, rc, expr)                         \
-    do {                                               \
-        struct cluster *c = (a)->st->main.c;           \
-        lock(a);                                       \
-        (rc) = (expr);                                 \
-        if ((rc) == 0 && (a)->st->has_whole) {         \
-            c = (a)->st->whole.c;                      \
-            (rc) = (expr);                             \
-        }                                              \
-        unlock(a);                                     \
+#define IN_MODELS(a, rc, expr)                 \
+    do {                                       \
+        struct cluster *c = (a)->st->main.c;   \
+        lock(a);                               \
+        (rc) = (expr);                         \
+        if ((rc) == 0 && (a)->st->has_whole) { \
+            c = (a)->st->whole.c;              \
+            (rc) = (expr);                     \
+        }                                      \
+        unlock(a);                             \
     } while (0)
 
-#define UPSERT(fn, type, decode, upsert)                                                     \
-    static int fn(struct kube_apply *a, struct str json, struct err *err)                    \
-    {                                                                                        \
-        struct type d;                                                                       \
-        int rc = decode(json, &a->arena, &d, err);                                           \
-        if (rc == 0) {                                                                       \
-            IN_MODELS(a, rc, upsert(c, &d, err));                                            \
-        }                                                                                    \
-        return rc;                                                                           \
+#define UPSERT(fn, type, decode, upsert)                                  \
+    static int fn(struct kube_apply *a, struct str json, struct err *err) \
+    {                                                                     \
+        struct type d;                                                    \
+        int rc = decode(json, &a->arena, &d, err);                        \
+        if (rc == 0) {                                                    \
+            IN_MODELS(a, rc, upsert(c, &d, err));                         \
+        }                                                                 \
+        return rc;                                                        \
     }
 UPSERT(upsert_namespace, namespace_desc, k8s_decode_namespace, cluster_upsert_namespace)
 UPSERT(upsert_pv, pv_desc, k8s_decode_pv, cluster_upsert_pv)
 UPSERT(upsert_pvc, pvc_desc, k8s_decode_pvc, cluster_upsert_pvc)
-UPSERT(upsert_storage_class, storage_class_desc, k8s_decode_storage_class, cluster_upsert_storage_class)
+UPSERT(upsert_storage_class, storage_class_desc, k8s_decode_storage_class,
+       cluster_upsert_storage_class)
 UPSERT(upsert_pdb, pdb_desc, k8s_decode_pdb, cluster_upsert_pdb)
-UPSERT(upsert_priority_class, priority_class_desc, k8s_decode_priority_class, cluster_upsert_priority_class)
+UPSERT(upsert_priority_class, priority_class_desc, k8s_decode_priority_class,
+       cluster_upsert_priority_class)
 UPSERT(upsert_service, service_desc, k8s_decode_service, cluster_upsert_service)
 UPSERT(upsert_game_server, game_server_desc, k8s_decode_game_server, cluster_upsert_game_server)
 
@@ -84,16 +86,19 @@ static int upsert_pod(struct kube_apply *a, struct str json, struct err *err)
     }
     lock(a);
     IN_MODELS(a, rc, cluster_upsert_pod(c, &d, NULL, err));
-    if (rc == 0 && d.node_name.n > 0) { /* it stands: a reservation has done its work, or was for nothing */
+    if (rc == 0 &&
+        d.node_name.n > 0) { /* it stands: a reservation has done its work, or was for nothing */
         state_settle(a->st, &d.meta, d.node_name);
     }
     unlock(a);
     return rc;
 }
 
-int kube_apply_upsert(struct kube_apply *a, enum kube_kind kind, const struct kube_object *o, struct err *err)
+int kube_apply_upsert(struct kube_apply *a, enum kube_kind kind, const struct kube_object *o,
+                      struct err *err)
 {
-    static int (*const by_kind[KUBE_KINDS])(struct kube_apply *a, struct str json, struct err *err) = {
+    static int (*const by_kind[KUBE_KINDS])(struct kube_apply * a, struct str json,
+                                            struct err * err) = {
         [KUBE_NODES] = upsert_node,
         [KUBE_PODS] = upsert_pod,
         [KUBE_NAMESPACES] = upsert_namespace,
@@ -119,7 +124,8 @@ static void remove_from(struct cluster *c, enum kube_kind kind, struct str ns, s
         break;
     case KUBE_NAMESPACES:
         if (cluster_remove_namespace(c, name, &err) != 0) {
-            LOG_WARN("Kept a namespace that is gone", KV_S("namespace", name), KV_C("err", err.text));
+            LOG_WARN("Kept a namespace that is gone", KV_S("namespace", name),
+                     KV_C("err", err.text));
         }
         break;
     case KUBE_PVS:
@@ -152,7 +158,8 @@ static void remove_from(struct cluster *c, enum kube_kind kind, struct str ns, s
 }
 
 /* Whether the pod that stands under this name is the one that is meant. One that only a reservation knows is not. */
-static bool is_meant(const struct cluster *c, struct str ns, struct str name, struct str uid, bool other)
+static bool is_meant(const struct cluster *c, struct str ns, struct str name, struct str uid,
+                     bool other)
 {
     pod_ix row = cluster_find_pod(c, ns, name);
     if (row.v == IX_NONE) {
@@ -165,7 +172,8 @@ static bool is_meant(const struct cluster *c, struct str ns, struct str name, st
     return has.n == 0 || str_eq(has, uid) != other;
 }
 
-static void remove_pod(struct kube_apply *a, struct str ns, struct str name, struct str uid, bool other)
+static void remove_pod(struct kube_apply *a, struct str ns, struct str name, struct str uid,
+                       bool other)
 {
     struct state *st = a->st;
     if (is_meant(st->main.c, ns, name, uid, other)) {
@@ -177,7 +185,8 @@ static void remove_pod(struct kube_apply *a, struct str ns, struct str name, str
     }
 }
 
-void kube_apply_remove(struct kube_apply *a, enum kube_kind kind, struct str ns, struct str name, struct str uid, bool other)
+void kube_apply_remove(struct kube_apply *a, enum kube_kind kind, struct str ns, struct str name,
+                       struct str uid, bool other)
 {
     struct state *st = a->st;
     lock(a);

@@ -13,7 +13,9 @@ struct kube_apply {
 void kube_apply_init(struct kube_apply *a, struct state *st);
 void kube_apply_done(struct kube_apply *a);
 /* -EINVAL: the object cannot be read; what was known of it stays. */
-int kube_apply_upsert(struct kube_apply *a, enum kube_kind kind, const struct kube_object *o, struct err *err) SP_MUST_CHECK;
+int kube_apply_upsert(struct kube_apply *a, enum kube_kind kind, const struct kube_object *o,
+                      struct err *err) SP_MUST_CHECK;
 /* uid and other: see kube_sync_sink.remove. */
-void kube_apply_remove(struct kube_apply *a, enum kube_kind kind, struct str ns, struct str name, struct str uid, bool other);
+void kube_apply_remove(struct kube_apply *a, enum kube_kind kind, struct str ns, struct str name,
+                       struct str uid, bool other);
 void kube_apply_sweep(struct kube_apply *a, bool begin);

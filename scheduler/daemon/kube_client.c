@@ -12,11 +12,11 @@
 #include "daemon/clock.h"
 #include "daemon/log.h"
 
-#define WAIT_MS 200           /* the longest sleep: deadlines are looked at that often */
-#define TOKEN_EVERY_MS 60000
-#define URL_BYTES (KUBE_TOKEN_BYTES * 3 + 4096)
-#define LIST_TOTAL 20         /* in patiences */
-#define WATCH_SILENCE 7       /* bookmarks come about once a minute */
+#define WAIT_MS             200 /* the longest sleep: deadlines are looked at that often */
+#define TOKEN_EVERY_MS      60000
+#define URL_BYTES           (KUBE_TOKEN_BYTES * 3 + 4096)
+#define LIST_TOTAL          20 /* in patiences */
+#define WATCH_SILENCE       7  /* bookmarks come about once a minute */
 #define UNREADABLE_EVERY_MS 10000
 
 struct kube_client;
@@ -25,8 +25,8 @@ struct part { /* one resource */
     enum kube_kind kind;
     struct kube_sync sync;
     struct http_stream *stream;
-    bool was_listing;          /* what the stream's patience is set for */
-    enum kube_fault logged;    /* what the last line said; KUBE_FINE = in step */
+    bool was_listing;       /* what the stream's patience is set for */
+    enum kube_fault logged; /* what the last line said; KUBE_FINE = in step */
     bool said_listed;
     struct log_limit unreadable;
 };
@@ -37,9 +37,9 @@ struct kube_client {
     struct http_pool *pool;
     struct part parts[KUBE_KINDS];
     struct buf token, url;
-    int64_t token_ms;          /* when it was read; 0 = read it again */
+    int64_t token_ms; /* when it was read; 0 = read it again */
     int64_t patience_ms;
-    bool token_bad, fresh;     /* fresh: the next requests go over new connections */
+    bool token_bad, fresh; /* fresh: the next requests go over new connections */
     pthread_t thread;
     _Atomic bool stopping;
 };
@@ -54,8 +54,9 @@ static int on_upsert(void *ctx, const struct kube_object *o, struct err *err)
     if (rc != 0 && rc != -ENOMEM) {
         metric_add(METRIC_UNREADABLE, p->kind, 1);
         if (log_allowed(&p->unreadable, clock_mono_ms(), UNREADABLE_EVERY_MS, &skipped)) {
-            LOG_WARN("Left out an object that cannot be read", KV_C("resource", kube_resources[p->kind].name),
-                     KV_S("namespace", o->ns), KV_S("name", o->name), KV_C("err", err->text), KV_I("skipped", skipped));
+            LOG_WARN("Left out an object that cannot be read",
+                     KV_C("resource", kube_resources[p->kind].name), KV_S("namespace", o->ns),
+                     KV_S("name", o->name), KV_C("err", err->text), KV_I("skipped", skipped));
         }
     }
     return rc;
@@ -84,16 +85,22 @@ static void log_fault(const struct part *p, enum kube_fault f, const char *text)
     const struct kube_resource *r = &kube_resources[p->kind];
     if (f == KUBE_FORBIDDEN) {
         char fix[200];
-        (void)snprintf(fix, sizeof fix, "let a ClusterRole of this account get, list and watch %.*s in API group \"%s\"",
-                       (int)strcspn(r->name, "."), r->name, r->group);
-        LOG_ERROR("A permission is missing", KV_C("verb", p->sync.phase == KUBE_LIST_PAGE ? "list" : "watch"),
+        (void)snprintf(
+            fix, sizeof fix,
+            "let a ClusterRole of this account get, list and watch %.*s in API group \"%s\"",
+            (int)strcspn(r->name, "."), r->name, r->group);
+        LOG_ERROR("A permission is missing",
+                  KV_C("verb", p->sync.phase == KUBE_LIST_PAGE ? "list" : "watch"),
                   KV_C("resource", r->name), KV_C("fix", fix), KV_C("err", text));
     } else if (f == KUBE_UNAUTHORIZED) {
-        LOG_ERROR("The API server does not know us", KV_C("resource", r->name), KV_C("server", p->c->k->server),
-                  KV_C("credentials", p->c->k->origin), KV_C("err", text));
+        LOG_ERROR("The API server does not know us", KV_C("resource", r->name),
+                  KV_C("server", p->c->k->server), KV_C("credentials", p->c->k->origin),
+                  KV_C("err", text));
     } else {
-        LOG_WARN(p->sync.synced ? "Lost the watch; serving from the cache" : "Cannot list yet; trying on", KV_C("resource", r->name),
-                 KV_C("cause", kube_fault_name(f)), KV_C("server", p->c->k->server), KV_C("err", text));
+        LOG_WARN(p->sync.synced ? "Lost the watch; serving from the cache"
+                                : "Cannot list yet; trying on",
+                 KV_C("resource", r->name), KV_C("cause", kube_fault_name(f)),
+                 KV_C("server", p->c->k->server), KV_C("err", text));
     }
 }
 
@@ -119,8 +126,9 @@ static void on_listed(void *ctx)
     struct part *p = ctx;
     struct state *st = p->c->st;
     metric_add(METRIC_RELISTS, p->kind, 1);
-    LOG_INFO(p->said_listed ? "Took over a new list" : "Took over the first list", KV_C("resource", kube_resources[p->kind].name),
-             KV_I("objects", p->sync.keys.n), KV_C("way", p->sync.no_stream ? "pages" : "stream"));
+    LOG_INFO(p->said_listed ? "Took over a new list" : "Took over the first list",
+             KV_C("resource", kube_resources[p->kind].name), KV_I("objects", p->sync.keys.n),
+             KV_C("way", p->sync.no_stream ? "pages" : "stream"));
     p->said_listed = true;
     p->logged = KUBE_FINE;
     (void)state_lock(st, 0);
@@ -133,7 +141,8 @@ static void on_listed(void *ctx)
 static int on_head(void *ctx, const struct http_head *head)
 {
     struct part *p = ctx;
-    kube_sync_head(&p->sync, clock_mono_ms(), head->status, head->content_type, head->retry_after_ms);
+    kube_sync_head(&p->sync, clock_mono_ms(), head->status, head->content_type,
+                   head->retry_after_ms);
     return 0;
 }
 
@@ -246,7 +255,9 @@ static void publish(struct kube_client *c)
     for (int i = 0; i < KUBE_KINDS; i++) {
         struct part *p = &c->parts[i];
         const struct kube_sync *s = &p->sync;
-        struct kube_view_row row = {.fresh_ms = !s->synced ? -1 : s->watching ? KUBE_WATCHING : s->fresh_ms,
+        struct kube_view_row row = {.fresh_ms = !s->synced    ? -1
+                                                : s->watching ? KUBE_WATCHING
+                                                              : s->fresh_ms,
                                     .last = s->last,
                                     .absent = s->absent};
         (void)snprintf(row.text, sizeof row.text, "%s", s->why.text);
@@ -270,7 +281,8 @@ static void *run(void *arg)
         int64_t next_ms = start_due(c, now_ms);
         publish(c);
         int64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
-        if (http_pool_run(c->pool, clock_mono_ms(), (int)(wait_ms < WAIT_MS ? wait_ms : WAIT_MS), &err) != 0) {
+        if (http_pool_run(c->pool, clock_mono_ms(), (int)(wait_ms < WAIT_MS ? wait_ms : WAIT_MS),
+                          &err) != 0) {
             LOG_ERROR("Cannot wait for the API server", KV_C("err", err.text));
             (void)usleep(WAIT_MS * 1000);
         }
@@ -294,7 +306,8 @@ static void done(struct kube_client *c)
     mem_free(c);
 }
 
-int kube_client_start(struct kube_client **ret, const struct kubeconfig *k, struct state *st, int64_t patience_ms, struct err *err)
+int kube_client_start(struct kube_client **ret, const struct kubeconfig *k, struct state *st,
+                      int64_t patience_ms, struct err *err)
 {
     struct kube_client *c = mem_calloc(1, sizeof *c);
     uint64_t seed = 0;
@@ -312,7 +325,8 @@ int kube_client_start(struct kube_client **ret, const struct kubeconfig *k, stru
     kube_apply_init(&c->apply, st);
     for (int i = 0; i < KUBE_KINDS; i++) {
         struct part *p = &c->parts[i];
-        struct kube_sync_sink sink = {p, on_upsert, on_remove, on_sweep, on_event, on_fault, on_listed};
+        struct kube_sync_sink sink = {p,        on_upsert, on_remove, on_sweep,
+                                      on_event, on_fault,  on_listed};
         p->c = c;
         p->kind = (enum kube_kind)i;
         kube_sync_init(&p->sync, &kube_resources[i], &sink, seed + (uint64_t)i);

@@ -70,8 +70,8 @@ static int grow(struct kube_keys *k, struct err *err)
     return 0;
 }
 
-int kube_keys_put(struct kube_keys *k, struct str ns, struct str name, struct str uid, uint32_t gen, enum kube_key_was *ret,
-                  struct err *err)
+int kube_keys_put(struct kube_keys *k, struct str ns, struct str name, struct str uid, uint32_t gen,
+                  enum kube_key_was *ret, struct err *err)
 {
     if (k->n + 1 > k->cap / 4 * 3 && grow(k, err) != 0) {
         return err->code;
@@ -92,7 +92,8 @@ int kube_keys_put(struct kube_keys *k, struct str ns, struct str name, struct st
     if (e == NULL) {
         return err_nomem(err);
     }
-    *e = (struct kube_key){.hash = hash, .uid = id, .gen = gen, .n_ns = (uint32_t)ns.n, .n_name = (uint32_t)name.n};
+    *e = (struct kube_key){
+        .hash = hash, .uid = id, .gen = gen, .n_ns = (uint32_t)ns.n, .n_name = (uint32_t)name.n};
     if (ns.n > 0) {
         memcpy(e->text, ns.p, ns.n);
     }
@@ -141,7 +142,8 @@ bool kube_keys_take(struct kube_keys *k, struct str ns, struct str name, struct 
     return true;
 }
 
-void kube_keys_sweep(struct kube_keys *k, uint32_t gen, void (*gone)(void *ctx, struct str ns, struct str name), void *ctx)
+void kube_keys_sweep(struct kube_keys *k, uint32_t gen,
+                     void (*gone)(void *ctx, struct str ns, struct str name), void *ctx)
 {
     for (uint32_t i = 0; i < k->cap; i++) {
         while (k->slots[i] != NULL && k->slots[i]->gen != gen) { /* another may have moved up */

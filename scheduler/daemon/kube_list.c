@@ -89,7 +89,8 @@ static bool take_frame(struct kube_list *l, char c)
 static int give(struct kube_list *l, kube_item_fn item, void *ctx, struct err *err)
 {
     if (l->item.broken) {
-        return err_set(err, -E2BIG, "an item of the list is longer than %u bytes", LIMIT_ITEM_BYTES);
+        return err_set(err, -E2BIG, "an item of the list is longer than %u bytes",
+                       LIMIT_ITEM_BYTES);
     }
     struct scan s;
     scan_init(&s, buf_view(&l->item));
@@ -106,7 +107,8 @@ static int give(struct kube_list *l, kube_item_fn item, void *ctx, struct err *e
     return rc;
 }
 
-int kube_list_feed(struct kube_list *l, const char *p, size_t n, kube_item_fn item, void *ctx, struct err *err)
+int kube_list_feed(struct kube_list *l, const char *p, size_t n, kube_item_fn item, void *ctx,
+                   struct err *err)
 {
     size_t i = 0;
     while (i < n) {
@@ -128,7 +130,8 @@ int kube_list_feed(struct kube_list *l, const char *p, size_t n, kube_item_fn it
             l->item_depth = 0;
         }
         if (l->frame.broken) {
-            return err_set(err, -E2BIG, "the list without its items is longer than %u bytes", KUBE_LIST_FRAME_BYTES);
+            return err_set(err, -E2BIG, "the list without its items is longer than %u bytes",
+                           KUBE_LIST_FRAME_BYTES);
         }
     }
     return 0;
@@ -218,10 +221,11 @@ int kube_list_end(const struct kube_list *l, struct kube_list_head *ret, struct 
         err->code = -EBADMSG;
         return err_context(err, "the list");
     }
-    if (!has_items || n != l->n_items || !plain(&ret->kind) || !plain(&ret->resource_version) || !plain(&ret->next) ||
-        ret->resource_version.n == 0) {
+    if (!has_items || n != l->n_items || !plain(&ret->kind) || !plain(&ret->resource_version) ||
+        !plain(&ret->next) || ret->resource_version.n == 0) {
         return err_set(err, -EBADMSG, "the answer is no list: %s",
-                       !has_items ? "items are missing" : "metadata.resourceVersion is missing or out of shape");
+                       !has_items ? "items are missing"
+                                  : "metadata.resourceVersion is missing or out of shape");
     }
     return 0;
 }

@@ -3,31 +3,33 @@
 
 #include <errno.h>
 
-#define BACKOFF_FIRST_MS 800
-#define BACKOFF_MAX_MS 30000
-#define BACKOFF_RESET_MS 120000
+#define BACKOFF_FIRST_MS   800
+#define BACKOFF_MAX_MS     30000
+#define BACKOFF_RESET_MS   120000
 #define RETRY_AFTER_MAX_MS 120000 /* a server that asks for more is not taken at its word */
-#define FORBIDDEN_MS 30000
-#define ABSENT_MS 30000
-#define SHORT_WATCH_MS 1000
-#define GONE_AGAIN_MS 5000
-#define TOO_NEW_MAX 3   /* then the list says what the server has */
-#define REFUSED_MAX 5   /* answers to a watch that say no; then it lists again */
-#define SHORT_LISTS_MAX 2
-#define WATCH_LEAST_S 300
-#define WATCH_SPAN_S 300
-#define ANSWER_BYTES 4096u
+#define FORBIDDEN_MS       30000
+#define ABSENT_MS          30000
+#define SHORT_WATCH_MS     1000
+#define GONE_AGAIN_MS      5000
+#define TOO_NEW_MAX        3 /* then the list says what the server has */
+#define REFUSED_MAX        5 /* answers to a watch that say no; then it lists again */
+#define SHORT_LISTS_MAX    2
+#define WATCH_LEAST_S      300
+#define WATCH_SPAN_S       300
+#define ANSWER_BYTES       4096u
 
 const char *kube_fault_name(enum kube_fault f)
 {
     static const char *const names[KUBE_FAULT_COUNT] = {
-        "fine",      "ended",        "cut",       "silent",    "connect", "tls",      "gone",     "version_too_new", "throttled",
-        "server_error", "unauthorized", "forbidden", "not_found", "refused", "redirect", "not_json", "bad_data",  "too_long",
+        "fine",      "ended",           "cut",       "silent",       "connect",      "tls",
+        "gone",      "version_too_new", "throttled", "server_error", "unauthorized", "forbidden",
+        "not_found", "refused",         "redirect",  "not_json",     "bad_data",     "too_long",
         "no_memory"};
     return names[f < KUBE_FAULT_COUNT ? f : 0];
 }
 
-void kube_sync_init(struct kube_sync *s, const struct kube_resource *r, const struct kube_sync_sink *sink, uint64_t seed)
+void kube_sync_init(struct kube_sync *s, const struct kube_resource *r,
+                    const struct kube_sync_sink *sink, uint64_t seed)
 {
     *s = (struct kube_sync){.resource = r, .sink = *sink};
     rng_seed(&s->rng, seed);
@@ -73,8 +75,8 @@ void kube_put_encoded(struct buf *out, struct str s)
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-                     c == '.' || c == '~';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_' || c == '.' || c == '~';
         if (plain) {
             buf_char(out, (char)c);
         } else {
@@ -93,7 +95,8 @@ static void put_request(struct kube_sync *s, unsigned page, struct buf *out)
     switch (s->phase) {
     case KUBE_LIST_STREAM:
         buf_printf(out,
-                   "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=%llu",
+                   "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&"
+                   "allowWatchBookmarks=true&timeoutSeconds=%llu",
                    timeout_s);
         break;
     case KUBE_LIST_PAGE:
@@ -116,7 +119,8 @@ static void put_request(struct kube_sync *s, unsigned page, struct buf *out)
     }
 }
 
-bool kube_sync_next(struct kube_sync *s, int64_t now_ms, unsigned page, struct buf *out, int64_t *ret_at)
+bool kube_sync_next(struct kube_sync *s, int64_t now_ms, unsigned page, struct buf *out,
+                    int64_t *ret_at)
 {
     *ret_at = s->in_flight ? INT64_MAX : s->not_before_ms;
     if (s->in_flight || now_ms < s->not_before_ms) {
@@ -159,7 +163,8 @@ static bool is_json(const char *type)
     return str_eq_nocase(t, STR("application/json"));
 }
 
-void kube_sync_head(struct kube_sync *s, int64_t now_ms, int status, const char *content_type, int64_t retry_after_ms)
+void kube_sync_head(struct kube_sync *s, int64_t now_ms, int status, const char *content_type,
+                    int64_t retry_after_ms)
 {
     struct err err = ERR_NONE;
     s->has_head = true;
@@ -257,7 +262,10 @@ static enum kube_fault fault_of_status(int code, const struct kube_status *st)
     case 429:
         return KUBE_THROTTLED;
     default:
-        return code >= 500 ? KUBE_SERVER_ERROR : code >= 400 ? KUBE_REFUSED : code >= 300 ? KUBE_REDIRECT : KUBE_SERVER_ERROR;
+        return code >= 500   ? KUBE_SERVER_ERROR
+               : code >= 400 ? KUBE_REFUSED
+               : code >= 300 ? KUBE_REDIRECT
+                             : KUBE_SERVER_ERROR;
     }
 }
 
@@ -270,8 +278,9 @@ static int on_error_event(struct kube_sync *s, const struct kube_object *o, stru
         return rc;
     }
     struct err why = ERR_NONE;
-    (void)err_set(&why, -EIO, "in the stream: %d %.*s: %.*s", st.code, (int)(st.reason.n < 60 ? st.reason.n : 60),
-                  st.reason.n > 0 ? st.reason.p : "", (int)(st.message.n < 200 ? st.message.n : 200),
+    (void)err_set(&why, -EIO, "in the stream: %d %.*s: %.*s", st.code,
+                  (int)(st.reason.n < 60 ? st.reason.n : 60), st.reason.n > 0 ? st.reason.p : "",
+                  (int)(st.message.n < 200 ? st.message.n : 200),
                   st.message.n > 0 ? st.message.p : "");
     set_fault(s, st.code == 0 ? KUBE_SERVER_ERROR : fault_of_status(st.code, &st), &why);
     return -ECANCELED;
@@ -304,7 +313,8 @@ static int on_line(void *ctx, struct str line, struct err *err)
         return 0;
     }
     if (!str_is(e.object.kind, s->resource->kind)) {
-        return err_set(err, -EBADMSG, "an object of kind \"%.*s\" among %s", (int)(e.object.kind.n < 60 ? e.object.kind.n : 60),
+        return err_set(err, -EBADMSG, "an object of kind \"%.*s\" among %s",
+                       (int)(e.object.kind.n < 60 ? e.object.kind.n : 60),
                        e.object.kind.n > 0 ? e.object.kind.p : "", s->resource->name);
     }
     if (e.type == KUBE_BOOKMARK) {
@@ -343,7 +353,11 @@ int kube_sync_data(struct kube_sync *s, int64_t now_ms, const char *p, size_t n)
         rc = kube_lines_feed(&s->lines, p, n, on_line, s, &err);
     }
     if (rc != 0 && rc != -ECANCELED) {
-        set_fault(s, rc == -ENOMEM ? KUBE_NO_MEMORY : rc == -E2BIG ? KUBE_TOO_LONG : KUBE_BAD_DATA, &err);
+        set_fault(s,
+                  rc == -ENOMEM  ? KUBE_NO_MEMORY
+                  : rc == -E2BIG ? KUBE_TOO_LONG
+                                 : KUBE_BAD_DATA,
+                  &err);
     }
     return rc;
 }
@@ -375,7 +389,8 @@ static void judge_status(struct kube_sync *s)
         st = (struct kube_status){0};
     }
     (void)err_set(&why, -EIO, "status %d%s%.*s", s->status, st.message.n > 0 ? ": " : "",
-                  (int)(st.message.n < 240 ? st.message.n : 240), st.message.n > 0 ? st.message.p : "");
+                  (int)(st.message.n < 240 ? st.message.n : 240),
+                  st.message.n > 0 ? st.message.p : "");
     set_fault(s, fault_of_status(s->status, &st), &why);
 }
 
@@ -386,10 +401,12 @@ static void end_page(struct kube_sync *s, int64_t now_ms)
     struct err err = ERR_NONE;
     int rc = kube_list_end(&s->list, &h, &err);
     struct str kind = str_c(s->resource->kind);
-    bool is_list = rc == 0 && str_starts(h.kind, kind) && h.kind.n == kind.n + 4 && str_ends(h.kind, STR("List"));
+    bool is_list = rc == 0 && str_starts(h.kind, kind) && h.kind.n == kind.n + 4 &&
+                   str_ends(h.kind, STR("List"));
     if (rc == 0 && !is_list) {
-        rc = err_set(&err, -EBADMSG, "a list of kind \"%.*s\", not %sList", (int)(h.kind.n < 60 ? h.kind.n : 60),
-                     h.kind.n > 0 ? h.kind.p : "", s->resource->kind);
+        rc = err_set(&err, -EBADMSG, "a list of kind \"%.*s\", not %sList",
+                     (int)(h.kind.n < 60 ? h.kind.n : 60), h.kind.n > 0 ? h.kind.p : "",
+                     s->resource->kind);
     }
     rc = rc == 0 ? set_version(s, h.resource_version, &err) : rc;
     if (rc != 0) {
@@ -443,11 +460,13 @@ static int64_t delay_of(struct kube_sync *s, enum kube_fault f, int64_t now_ms)
     }
     int64_t delay = backoff(s, now_ms);
     if (s->retry_after_ms >= 0) {
-        int64_t asked = s->retry_after_ms < RETRY_AFTER_MAX_MS ? s->retry_after_ms : RETRY_AFTER_MAX_MS;
+        int64_t asked =
+            s->retry_after_ms < RETRY_AFTER_MAX_MS ? s->retry_after_ms : RETRY_AFTER_MAX_MS;
         delay = later(delay, asked + (int64_t)rng_below(&s->rng, (uint64_t)asked / 5 + 1));
     }
     if (f == KUBE_FORBIDDEN || s->absent) {
-        delay = later(delay, (f == KUBE_FORBIDDEN ? FORBIDDEN_MS : ABSENT_MS) + (int64_t)rng_below(&s->rng, 5000));
+        delay = later(delay, (f == KUBE_FORBIDDEN ? FORBIDDEN_MS : ABSENT_MS) +
+                                 (int64_t)rng_below(&s->rng, 5000));
     }
     return delay;
 }
@@ -455,7 +474,8 @@ static int64_t delay_of(struct kube_sync *s, enum kube_fault f, int64_t now_ms)
 /* What the next request is, by what went wrong. Returns true when it may be made at once. */
 static bool redirect_course(struct kube_sync *s, enum kube_fault f)
 {
-    bool says_no = s->status >= 400 && f != KUBE_THROTTLED && f != KUBE_UNAUTHORIZED && f != KUBE_FORBIDDEN;
+    bool says_no =
+        s->status >= 400 && f != KUBE_THROTTLED && f != KUBE_UNAUTHORIZED && f != KUBE_FORBIDDEN;
     switch (s->phase) {
     case KUBE_LIST_STREAM:
         s->n_short_lists += f == KUBE_ENDED || f == KUBE_SILENT;
@@ -474,8 +494,8 @@ static bool redirect_course(struct kube_sync *s, enum kube_fault f)
     default:
         s->n_too_new += f == KUBE_TOO_NEW;
         s->n_refused += says_no;
-        if (f == KUBE_GONE || f == KUBE_BAD_DATA || f == KUBE_TOO_LONG || f == KUBE_NO_MEMORY || s->n_too_new >= TOO_NEW_MAX ||
-            s->n_refused >= REFUSED_MAX) {
+        if (f == KUBE_GONE || f == KUBE_BAD_DATA || f == KUBE_TOO_LONG || f == KUBE_NO_MEMORY ||
+            s->n_too_new >= TOO_NEW_MAX || s->n_refused >= REFUSED_MAX) {
             s->n_too_new = s->n_refused = 0;
             list_from_scratch(s);
         }
@@ -520,8 +540,10 @@ void kube_sync_end(struct kube_sync *s, int64_t now_ms, int code, const struct e
         (void)err_set(&why, -EBADMSG, "the stream ended within an event");
         set_fault(s, KUBE_CUT, &why);
     } else if (s->fault == KUBE_FINE) {
-        (void)err_set(&why, 0, s->phase == KUBE_LIST_STREAM ? "the stream ended before the end of the initial events"
-                                                            : "the server ended the watch");
+        (void)err_set(&why, 0,
+                      s->phase == KUBE_LIST_STREAM
+                          ? "the stream ended before the end of the initial events"
+                          : "the server ended the watch");
         set_fault(s, KUBE_ENDED, &why);
     }
     if (s->fault != KUBE_FINE) {

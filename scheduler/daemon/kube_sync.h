@@ -69,35 +69,41 @@ struct kube_sync {
     struct kube_sync_sink sink;
     struct rng rng;
     struct kube_keys keys;
-    uint32_t gen;             /* of the list */
+    uint32_t gen; /* of the list */
     enum kube_phase phase;
     bool in_flight, has_head, watching; /* watching: in flight, and the initial state is there */
-    bool synced;              /* a list was taken over in full since the start */
-    bool absent;              /* optional, and the API does not exist */
-    bool no_stream;           /* the server does not do streaming lists */
-    enum kube_fault fault;    /* of the request in flight; found while reading */
-    enum kube_fault last;     /* how the last request ended; KUBE_FINE once one goes well */
+    bool synced;                        /* a list was taken over in full since the start */
+    bool absent;                        /* optional, and the API does not exist */
+    bool no_stream;                     /* the server does not do streaming lists */
+    enum kube_fault fault;              /* of the request in flight; found while reading */
+    enum kube_fault last; /* how the last request ended; KUBE_FINE once one goes well */
     struct err why;
     enum kube_body body;
     int status;
-    int64_t retry_after_ms, not_before_ms, started_ms, byte_ms, failed_ms, gone_ms, fresh_ms, backoff_ms;
+    int64_t retry_after_ms, not_before_ms, started_ms, byte_ms, failed_ms, gone_ms, fresh_ms,
+        backoff_ms;
     bool has_failed, has_gone;
-    int64_t silent_ms;        /* last byte of a watch that fell silent; 0 = none: told as age only if the next try fails too */
+    int64_t
+        silent_ms; /* last byte of a watch that fell silent; 0 = none: told as age only if the next try fails too */
     uint32_t n_events, n_refused, n_too_new, n_unauthorized, n_short_lists;
     struct buf version, next; /* resourceVersion; the continue token of the next page */
     struct kube_list list;
     struct kube_lines lines;
-    struct buf answer;        /* of a failed request, its first bytes */
+    struct buf answer; /* of a failed request, its first bytes */
 };
 
-void kube_sync_init(struct kube_sync *s, const struct kube_resource *r, const struct kube_sync_sink *sink, uint64_t seed);
+void kube_sync_init(struct kube_sync *s, const struct kube_resource *r,
+                    const struct kube_sync_sink *sink, uint64_t seed);
 void kube_sync_done(struct kube_sync *s);
 
 /* True: request this path and query (written to `out`) now; the request counts as in flight. False: ask again at *ret_at
  * (INT64_MAX: only after the request in flight has ended). `page`: items to a page. */
-bool kube_sync_next(struct kube_sync *s, int64_t now_ms, unsigned page, struct buf *out, int64_t *ret_at);
-void kube_sync_head(struct kube_sync *s, int64_t now_ms, int status, const char *content_type, int64_t retry_after_ms);
-int kube_sync_data(struct kube_sync *s, int64_t now_ms, const char *p, size_t n); /* nonzero: drop the connection */
+bool kube_sync_next(struct kube_sync *s, int64_t now_ms, unsigned page, struct buf *out,
+                    int64_t *ret_at);
+void kube_sync_head(struct kube_sync *s, int64_t now_ms, int status, const char *content_type,
+                    int64_t retry_after_ms);
+int kube_sync_data(struct kube_sync *s, int64_t now_ms, const char *p,
+                   size_t n); /* nonzero: drop the connection */
 /* code: 0 when the answer was whole, else how the transport failed; -ECANCELED after kube_sync_data said so. */
 void kube_sync_end(struct kube_sync *s, int64_t now_ms, int code, const struct err *err);
 /* Makes it list again. The owner has dropped the request in flight, and does not call kube_sync_end for it. */
@@ -106,4 +112,5 @@ void kube_sync_relist(struct kube_sync *s);
 /* How old the view is: 0 while a watch is open; -1 before the first list. */
 int64_t kube_sync_age_ms(const struct kube_sync *s, int64_t now_ms);
 void kube_put_encoded(struct buf *out, struct str s); /* as a value in a query */
-bool kube_sync_listing(const struct kube_sync *s); /* a list is in flight: shorter patience than for a watch */
+bool kube_sync_listing(
+    const struct kube_sync *s); /* a list is in flight: shorter patience than for a watch */

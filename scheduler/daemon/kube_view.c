@@ -47,20 +47,26 @@ int64_t kube_view_age_ms(struct kube_view *v, int64_t now_ms)
     return worst;
 }
 
-static bool write_row(const struct kube_view_row *r, const char *name, int64_t now_ms, int64_t max_age_ms, struct buf *out)
+static bool write_row(const struct kube_view_row *r, const char *name, int64_t now_ms,
+                      int64_t max_age_ms, struct buf *out)
 {
     int64_t age = age_of(r, now_ms);
     bool barred = r->last == KUBE_UNAUTHORIZED || r->last == KUBE_FORBIDDEN;
     if (age >= 0 && age <= max_age_ms && !barred) {
-        buf_printf(out, "[+]informer-sync/%s ok%s\n", name, r->absent ? " (the API does not exist here)" : "");
+        buf_printf(out, "[+]informer-sync/%s ok%s\n", name,
+                   r->absent ? " (the API does not exist here)" : "");
         return true;
     }
-    buf_printf(out, "[-]informer-sync/%s failed: %s", name, age < 0 ? "waiting for the first list" : barred ? "" : "stale");
+    buf_printf(out, "[-]informer-sync/%s failed: %s", name,
+               age < 0  ? "waiting for the first list"
+               : barred ? ""
+                        : "stale");
     if (age >= 0 && !barred) {
         buf_printf(out, " for %lld s", (long long)(age / 1000));
     }
     if (r->last != KUBE_FINE) {
-        buf_printf(out, "%s%s: %s", age < 0 || !barred ? "; " : "", kube_fault_name(r->last), r->text);
+        buf_printf(out, "%s%s: %s", age < 0 || !barred ? "; " : "", kube_fault_name(r->last),
+                   r->text);
     }
     buf_char(out, '\n');
     return false;

@@ -11,10 +11,10 @@
 #define KUBE_WATCHING INT64_MAX /* fresh_ms while the watch is open */
 
 struct kube_view_row {
-    int64_t fresh_ms;      /* monotonic; -1 before the first list */
-    enum kube_fault last;  /* KUBE_FINE when all is well */
-    bool absent;           /* an optional API that does not exist */
-    char text[200];        /* of the fault */
+    int64_t fresh_ms;     /* monotonic; -1 before the first list */
+    enum kube_fault last; /* KUBE_FINE when all is well */
+    bool absent;          /* an optional API that does not exist */
+    char text[200];       /* of the fault */
 };
 struct kube_view {
     pthread_mutex_t lock;

@@ -26,7 +26,8 @@ bool kube_lines_pending(const struct kube_lines *l)
     return l->line.n > 0;
 }
 
-int kube_lines_feed(struct kube_lines *l, const char *p, size_t n, kube_line_fn line, void *ctx, struct err *err)
+int kube_lines_feed(struct kube_lines *l, const char *p, size_t n, kube_line_fn line, void *ctx,
+                    struct err *err)
 {
     while (n > 0) {
         const char *end = memchr(p, '\n', n);
@@ -37,7 +38,8 @@ int kube_lines_feed(struct kube_lines *l, const char *p, size_t n, kube_line_fn 
             whole = buf_view(&l->line);
         }
         if (l->line.broken || take > KUBE_LINE_BYTES) {
-            return err_set(err, -E2BIG, "an event is longer than %u bytes", (unsigned)KUBE_LINE_BYTES);
+            return err_set(err, -E2BIG, "an event is longer than %u bytes",
+                           (unsigned)KUBE_LINE_BYTES);
         }
         if (end == NULL) {
             return 0;

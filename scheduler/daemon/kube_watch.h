@@ -9,7 +9,14 @@
 
 #define KUBE_LINE_BYTES (LIMIT_ITEM_BYTES + 4096)
 
-enum kube_event_type { KUBE_ADDED = 0, KUBE_MODIFIED, KUBE_DELETED, KUBE_BOOKMARK, KUBE_ERROR, KUBE_OTHER };
+enum kube_event_type {
+    KUBE_ADDED = 0,
+    KUBE_MODIFIED,
+    KUBE_DELETED,
+    KUBE_BOOKMARK,
+    KUBE_ERROR,
+    KUBE_OTHER
+};
 
 /* What the sync looks at in an object; views into the bytes. */
 struct kube_object {
@@ -22,7 +29,7 @@ struct kube_event {
 };
 /* Of an ERROR event or of a failed request: a Status. */
 struct kube_status {
-    int code;             /* 0 when not given */
+    int code; /* 0 when not given */
     struct str reason, message;
     bool version_too_large; /* details.causes names ResourceVersionTooLarge */
 };
@@ -36,7 +43,8 @@ void kube_lines_done(struct kube_lines *l);
 bool kube_lines_pending(const struct kube_lines *l); /* bytes of an unfinished line are there */
 typedef int (*kube_line_fn)(void *ctx, struct str line, struct err *err);
 /* -E2BIG: a line is too long; -ENOMEM; or what `line` returned. */
-int kube_lines_feed(struct kube_lines *l, const char *p, size_t n, kube_line_fn line, void *ctx, struct err *err) SP_MUST_CHECK;
+int kube_lines_feed(struct kube_lines *l, const char *p, size_t n, kube_line_fn line, void *ctx,
+                    struct err *err) SP_MUST_CHECK;
 
 /* The whole line must be JSON. -EBADMSG names what is wrong. */
 int kube_event_read(struct str line, struct kube_event *ret, struct err *err) SP_MUST_CHECK;

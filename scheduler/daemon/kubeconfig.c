@@ -12,9 +12,9 @@
 #include "base/limits.h"
 #include "wire/yaml_doc.h"
 
-#define FILE_BYTES (4u << 20)   /* a kubeconfig, a certificate; real ones have a few kB */
+#define FILE_BYTES  (4u << 20) /* a kubeconfig, a certificate; real ones have a few kB */
 #define TOKEN_BYTES (64u << 10)
-#define FILES_MAX 32
+#define FILES_MAX   32
 #define ARENA_BYTES (64u << 20)
 #define ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -95,7 +95,9 @@ static int add_file(struct merge *m, const char *path, struct err *err)
     struct str kept = arena_str(m->a, buf_view(&bytes));
     struct str name = arena_str(m->a, str_c(path));
     const char *slash = strrchr(path, '/');
-    const char *dir = slash == NULL ? "." : text(m->a, (struct str){path, slash == path ? 1 : (size_t)(slash - path)});
+    const char *dir =
+        slash == NULL ? "."
+                      : text(m->a, (struct str){path, slash == path ? 1 : (size_t)(slash - path)});
     if (kept.p == NULL || name.p == NULL || dir == NULL) {
         return err_nomem(err);
     }
@@ -136,8 +138,8 @@ static int add_list(struct merge *m, const char *list, struct err *err)
 }
 
 /* The member `inner` of the first entry of this name in the list `key`; what file it stands in. */
-static const struct yaml_node *find(const struct merge *m, const char *key, const char *inner, struct str name,
-                                    const struct file **ret_file)
+static const struct yaml_node *find(const struct merge *m, const char *key, const char *inner,
+                                    struct str name, const struct file **ret_file)
 {
     for (size_t i = 0; i < m->n; i++) {
         const struct yaml_node *list = yaml_get(m->files[i].root, key);
@@ -155,19 +157,24 @@ static const struct yaml_node *find(const struct merge *m, const char *key, cons
 static struct str get(const struct yaml_node *map, const char *key)
 {
     const struct yaml_node *n = yaml_get(map, key);
-    return n != NULL && n->type != YAML_NULL && n->type != YAML_LIST && n->type != YAML_MAP ? n->text : STR_NONE;
+    return n != NULL && n->type != YAML_NULL && n->type != YAML_LIST && n->type != YAML_MAP
+               ? n->text
+               : STR_NONE;
 }
 
 static bool is_set(const struct yaml_node *map, const char *key)
 {
     const struct yaml_node *n = yaml_get(map, key);
-    return n != NULL && n->type != YAML_NULL && (n->type == YAML_LIST || n->type == YAML_MAP ? n->n > 0 : n->text.n > 0);
+    return n != NULL && n->type != YAML_NULL &&
+           (n->type == YAML_LIST || n->type == YAML_MAP ? n->n > 0 : n->text.n > 0);
 }
 
-static int place(const struct file *f, const struct yaml_node *map, const char *key, struct err *err)
+static int place(const struct file *f, const struct yaml_node *map, const char *key,
+                 struct err *err)
 {
     const struct yaml_node *n = yaml_get(map, key);
-    return err_at(err, f->path, n != NULL ? n->line : map->line, n != NULL ? n->column : map->column);
+    return err_at(err, f->path, n != NULL ? n->line : map->line,
+                  n != NULL ? n->column : map->column);
 }
 
 /* ---- bytes in the file ---- */
@@ -227,8 +234,8 @@ static bool decode_base64(struct str in, struct arena *a, struct str *ret)
 }
 
 /* KEY-data (base64 of PEM) or KEY (a file of PEM): into bytes or a path that can be read. */
-static int read_pem(struct arena *a, const struct file *f, const struct yaml_node *map, const char *key, struct str *ret_pem,
-                    const char **ret_path, struct err *err)
+static int read_pem(struct arena *a, const struct file *f, const struct yaml_node *map,
+                    const char *key, struct str *ret_pem, const char **ret_path, struct err *err)
 {
     char data_key[80];
     (void)snprintf(data_key, sizeof data_key, "%s-data", key);
@@ -259,7 +266,8 @@ static int read_pem(struct arena *a, const struct file *f, const struct yaml_nod
 
 /* ---- cluster and user ---- */
 
-static int read_server(struct kubeconfig *k, const struct file *f, const struct yaml_node *map, struct err *err)
+static int read_server(struct kubeconfig *k, const struct file *f, const struct yaml_node *map,
+                       struct err *err)
 {
     struct str server = get(map, "server");
     bool ok = str_starts(server, STR("https://")) || str_starts(server, STR("http://"));
@@ -274,17 +282,21 @@ static int read_server(struct kubeconfig *k, const struct file *f, const struct 
     return k->server != NULL ? 0 : err_nomem(err);
 }
 
-static int read_cluster(struct kubeconfig *k, const struct file *f, const struct yaml_node *map, struct err *err)
+static int read_cluster(struct kubeconfig *k, const struct file *f, const struct yaml_node *map,
+                        struct err *err)
 {
     int rc = read_server(k, f, map, err);
-    rc = rc == 0 ? read_pem(&k->arena, f, map, "certificate-authority", &k->identity.ca_pem, &k->identity.ca_file, err) : rc;
+    rc = rc == 0 ? read_pem(&k->arena, f, map, "certificate-authority", &k->identity.ca_pem,
+                            &k->identity.ca_file, err)
+                 : rc;
     if (rc != 0) {
         return rc;
     }
     const struct yaml_node *insecure = yaml_get(map, "insecure-skip-tls-verify");
     k->identity.insecure = insecure != NULL && insecure->type == YAML_BOOL && insecure->i64 != 0;
     if (k->identity.insecure && (k->identity.ca_pem.n > 0 || k->identity.ca_file != NULL)) {
-        (void)err_set(err, -EINVAL, "insecure-skip-tls-verify: a certificate-authority is given too; keep one");
+        (void)err_set(err, -EINVAL,
+                      "insecure-skip-tls-verify: a certificate-authority is given too; keep one");
         return place(f, map, "insecure-skip-tls-verify", err);
     }
     struct str name = get(map, "tls-server-name"), proxy = get(map, "proxy-url");
@@ -300,8 +312,8 @@ static int read_cluster(struct kubeconfig *k, const struct file *f, const struct
 /* What would need a program of others, or what no API server takes any more. */
 static int refuse_plugins(const struct file *f, const struct yaml_node *map, struct err *err)
 {
-    static const char *const refused[] = {"exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups",
-                                          "as-user-extra"};
+    static const char *const refused[] = {"exec", "auth-provider", "username",  "password",
+                                          "as",   "as-uid",        "as-groups", "as-user-extra"};
     for (size_t i = 0; i < SP_COUNTOF(refused); i++) {
         if (!is_set(map, refused[i])) {
             continue;
@@ -310,31 +322,39 @@ static int refuse_plugins(const struct file *f, const struct yaml_node *map, str
         struct str name = i == 0 ? get(n, "command") : i == 1 ? get(n, "name") : STR_NONE;
         if (i < 2) {
             (void)err_set(err, -EINVAL,
-                          "%s \"%.*s\": credential plug-ins are not run; use a service account token (kubectl create token) or a "
+                          "%s \"%.*s\": credential plug-ins are not run; use a service account "
+                          "token (kubectl create token) or a "
                           "client certificate",
                           refused[i], (int)(name.n < 100 ? name.n : 100), name.n > 0 ? name.p : "");
         } else {
-            (void)err_set(err, -EINVAL, "%s: %s", refused[i],
-                          i < 4 ? "API servers take no passwords since 1.19; use a token or a client certificate"
-                                : "acting as another user is not supported; use that user's own credentials");
+            (void)err_set(
+                err, -EINVAL, "%s: %s", refused[i],
+                i < 4 ? "API servers take no passwords since 1.19; use a token or a client "
+                        "certificate"
+                      : "acting as another user is not supported; use that user's own credentials");
         }
         return place(f, map, refused[i], err);
     }
     return 0;
 }
 
-static int read_user(struct kubeconfig *k, const struct file *f, const struct yaml_node *map, struct err *err)
+static int read_user(struct kubeconfig *k, const struct file *f, const struct yaml_node *map,
+                     struct err *err)
 {
     int rc = refuse_plugins(f, map, err);
     struct http_identity *id = &k->identity;
-    rc = rc == 0 ? read_pem(&k->arena, f, map, "client-certificate", &id->cert_pem, &id->cert_file, err) : rc;
+    rc = rc == 0
+             ? read_pem(&k->arena, f, map, "client-certificate", &id->cert_pem, &id->cert_file, err)
+             : rc;
     rc = rc == 0 ? read_pem(&k->arena, f, map, "client-key", &id->key_pem, &id->key_file, err) : rc;
     if (rc != 0) {
         return rc;
     }
-    bool has_cert = id->cert_pem.n > 0 || id->cert_file != NULL, has_key = id->key_pem.n > 0 || id->key_file != NULL;
+    bool has_cert = id->cert_pem.n > 0 || id->cert_file != NULL,
+         has_key = id->key_pem.n > 0 || id->key_file != NULL;
     if (has_cert != has_key) {
-        (void)err_set(err, -EINVAL, "%s is given without %s", has_cert ? "client-certificate" : "client-key",
+        (void)err_set(err, -EINVAL, "%s is given without %s",
+                      has_cert ? "client-certificate" : "client-key",
                       has_cert ? "client-key" : "client-certificate");
         return place(f, map, has_cert ? "client-certificate" : "client-key", err);
     }
@@ -357,11 +377,13 @@ static int read_user(struct kubeconfig *k, const struct file *f, const struct ya
 
 static int missing(const struct file *f, const char *what, struct str name, struct err *err)
 {
-    (void)err_set(err, -EINVAL, "%s \"%.*s\" is named but not there", what, (int)(name.n < 120 ? name.n : 120), name.p);
+    (void)err_set(err, -EINVAL, "%s \"%.*s\" is named but not there", what,
+                  (int)(name.n < 120 ? name.n : 120), name.p);
     return err_at(err, f->path, 0, 0);
 }
 
-static int read_context(struct kubeconfig *k, const struct merge *m, struct str name, struct err *err)
+static int read_context(struct kubeconfig *k, const struct merge *m, struct str name,
+                        struct err *err)
 {
     const struct file *f = &m->files[0], *cf = f, *uf = f;
     const struct yaml_node *context = find(m, "contexts", "context", name, &f);
@@ -370,7 +392,8 @@ static int read_context(struct kubeconfig *k, const struct merge *m, struct str 
     }
     struct str cluster_name = get(context, "cluster"), user_name = get(context, "user");
     const struct yaml_node *cluster = find(m, "clusters", "cluster", cluster_name, &cf);
-    const struct yaml_node *user = user_name.n > 0 ? find(m, "users", "user", user_name, &uf) : NULL;
+    const struct yaml_node *user =
+        user_name.n > 0 ? find(m, "users", "user", user_name, &uf) : NULL;
     if (cluster == NULL || cluster->type != YAML_MAP) {
         return missing(f, "cluster", cluster_name, err);
     }
@@ -379,11 +402,13 @@ static int read_context(struct kubeconfig *k, const struct merge *m, struct str 
     }
     int rc = read_cluster(k, cf, cluster, err);
     if (rc != 0) {
-        return err_context(err, "cluster \"%.*s\"", (int)(cluster_name.n < 80 ? cluster_name.n : 80), cluster_name.p);
+        return err_context(err, "cluster \"%.*s\"",
+                           (int)(cluster_name.n < 80 ? cluster_name.n : 80), cluster_name.p);
     }
     rc = user != NULL && user->type == YAML_MAP ? read_user(k, uf, user, err) : 0;
     if (rc != 0) {
-        return err_context(err, "user \"%.*s\"", (int)(user_name.n < 80 ? user_name.n : 80), user_name.p);
+        return err_context(err, "user \"%.*s\"", (int)(user_name.n < 80 ? user_name.n : 80),
+                           user_name.p);
     }
     struct buf origin CLEANUP_BUF;
     buf_init(&origin, 8192);
@@ -444,14 +469,17 @@ void kubeconfig_env_read(struct kubeconfig_env *ret, const char *flag)
 
 static bool home_config(const struct kubeconfig_env *env, char *out, size_t n)
 {
-    int len = env->home != NULL && env->home[0] != '\0' ? snprintf(out, n, "%s/.kube/config", env->home) : 0;
+    int len = env->home != NULL && env->home[0] != '\0'
+                  ? snprintf(out, n, "%s/.kube/config", env->home)
+                  : 0;
     return len > 0 && (size_t)len < n && access(out, F_OK) == 0;
 }
 
 bool kubeconfig_present(const struct kubeconfig_env *env)
 {
     char path[4096];
-    return env->flag != NULL || (env->kubeconfig != NULL && env->kubeconfig[0] != '\0') || home_config(env, path, sizeof path) ||
+    return env->flag != NULL || (env->kubeconfig != NULL && env->kubeconfig[0] != '\0') ||
+           home_config(env, path, sizeof path) ||
            (env->service_host != NULL && env->service_host[0] != '\0');
 }
 
@@ -465,14 +493,17 @@ static int load(const struct kubeconfig_env *env, struct kubeconfig *k, struct e
     } else if (env->kubeconfig != NULL && env->kubeconfig[0] != '\0') {
         rc = add_list(&m, env->kubeconfig, err);
         if (rc == 0 && m.n == 0) {
-            rc = err_set(err, -ENOENT, "KUBECONFIG: no file of \"%.300s\" is there", env->kubeconfig);
+            rc = err_set(err, -ENOENT, "KUBECONFIG: no file of \"%.300s\" is there",
+                         env->kubeconfig);
         }
     } else if (home_config(env, path, sizeof path)) {
         rc = add_file(&m, path, err);
     } else if (env->service_host != NULL && env->service_host[0] != '\0') {
         return read_account(k, env, err);
     } else {
-        return err_set(err, -ENOENT, "no cluster: no --kubeconfig, no KUBECONFIG, no ~/.kube/config, and not in a pod");
+        return err_set(
+            err, -ENOENT,
+            "no cluster: no --kubeconfig, no KUBECONFIG, no ~/.kube/config, and not in a pod");
     }
     if (rc == 0 && m.n == 0) {
         rc = err_set(err, -EINVAL, "%s: the file is empty", env->flag != NULL ? env->flag : path);

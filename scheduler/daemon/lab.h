@@ -36,11 +36,13 @@ int lab_place(struct lab *l, struct str body, struct arena *arena, struct buf *o
 /* ---- shared by lab.c, lab_explain.c and lab_place.c; with the lab's lock held ---- */
 /* Opens the model if need be and makes its reservations those that decision `seq` counted (but for `except`'s own).
  * *ret_missing counts reservations whose record is gone. */
-int lab_sync(struct lab *l, uint64_t seq, struct pod_key except, struct arena *arena, uint32_t *ret_missing,
-             struct err *err) SP_MUST_CHECK;
-typedef int (*lab_job)(struct lab *l, void *arg, struct arena *arena, struct buf *out, struct err *err);
+int lab_sync(struct lab *l, uint64_t seq, struct pod_key except, struct arena *arena,
+             uint32_t *ret_missing, struct err *err) SP_MUST_CHECK;
+typedef int (*lab_job)(struct lab *l, void *arg, struct arena *arena, struct buf *out,
+                       struct err *err);
 /* For a live cluster: runs the job in a child process with l->live set, and hands back what it wrote. -ENOMEM (503) when it
  * cannot be asked now, -ETIMEDOUT. */
-int lab_ask_child(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out, struct err *err) SP_MUST_CHECK;
+int lab_ask_child(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out,
+                  struct err *err) SP_MUST_CHECK;
 void lab_rewind(struct lab *l, uint64_t seq, struct pod_key except);
 void lab_close(struct lab *l); /* the next question makes the model anew */

@@ -24,7 +24,8 @@ static int copy_names(struct model_set *m, const node_ix *nodes, uint32_t n, str
 {
     *ret = arena_alloc(a, (n + 1) * sizeof **ret);
     for (uint32_t i = 0; *ret && i < n; i++) {
-        (*ret)[i] = arena_str(a, nodes[i].v == IX_NONE ? STR("") : sym_str(m->c->syms, m->c->facts[nodes[i].v].name));
+        (*ret)[i] = arena_str(
+            a, nodes[i].v == IX_NONE ? STR("") : sym_str(m->c->syms, m->c->facts[nodes[i].v].name));
         if (!(*ret)[i].p) {
             return -ENOMEM;
         }
@@ -132,7 +133,8 @@ static int add_inputs(struct explanation *x, const struct copy *c, bool moved, u
     s->age_s = 0;
     s->fallback = missing > 0;
     (void)snprintf(s->source, sizeof s->source,
-                   missing > 0 ? "%s; %u reservations are not on record any more" : "%s", c->live ? "watch" : "snapshot", missing);
+                   missing > 0 ? "%s; %u reservations are not on record any more" : "%s",
+                   c->live ? "watch" : "snapshot", missing);
     x->inputs = in;
     return 0;
 }
@@ -225,13 +227,15 @@ struct question {
     struct str ns, name;
 };
 
-static int explain_live(struct lab *l, void *arg, struct arena *arena, struct buf *out, struct err *err)
+static int explain_live(struct lab *l, void *arg, struct arena *arena, struct buf *out,
+                        struct err *err)
 {
     const struct question *q = arg;
     return lab_explain(l, q->ns, q->name, arena, out, err);
 }
 
-int lab_explain(struct lab *l, struct str ns, struct str name, struct arena *arena, struct buf *out, struct err *err)
+int lab_explain(struct lab *l, struct str ns, struct str name, struct arena *arena, struct buf *out,
+                struct err *err)
 {
     struct copy c = {.live = l->live};
     uint32_t missing = 0;

@@ -57,7 +57,8 @@ static bool read_all(int fd, void *bytes, size_t n, int64_t until_ms)
 }
 
 /* In the child: other threads are gone, and what they had locked is free. */
-static void answer(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out, int fd)
+static void answer(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out,
+                   int fd)
 {
     struct answer a = {.err = ERR_NONE};
     (void)pthread_mutex_init(&l->st->lock, NULL);
@@ -78,7 +79,8 @@ static int take(int fd, struct buf *out, struct err *err)
     struct answer a;
     int64_t until_ms = clock_mono_ms() + ANSWER_MS;
     if (!read_all(fd, &a, sizeof a, until_ms)) {
-        return err_set(err, -ETIMEDOUT, "the question could not be answered within %d s", ANSWER_MS / 1000);
+        return err_set(err, -ETIMEDOUT, "the question could not be answered within %d s",
+                       ANSWER_MS / 1000);
     }
     if (a.rc != 0) {
         *err = a.err;
@@ -96,11 +98,14 @@ static int take(int fd, struct buf *out, struct err *err)
     return rc;
 }
 
-int lab_ask_child(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out, struct err *err)
+int lab_ask_child(struct lab *l, lab_job job, void *arg, struct arena *arena, struct buf *out,
+                  struct err *err)
 {
     int fds[2];
     if (state_is_stale(l->st)) {
-        return err_set(err, -ENOMEM, "the view of the cluster is stale or not there yet; /readyz says what it waits for");
+        return err_set(
+            err, -ENOMEM,
+            "the view of the cluster is stale or not there yet; /readyz says what it waits for");
     }
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return err_set(err, -ENOMEM, "no file descriptor is left");
@@ -113,7 +118,8 @@ int lab_ask_child(struct lab *l, lab_job job, void *arg, struct arena *arena, st
     }
     state_unlock(l->st);
     (void)close(fds[1]);
-    int rc = child < 0 ? err_set(err, -ENOMEM, "no process can be started for the question") : take(fds[0], out, err);
+    int rc = child < 0 ? err_set(err, -ENOMEM, "no process can be started for the question")
+                       : take(fds[0], out, err);
     (void)close(fds[0]);
     if (child > 0) {
         (void)kill(child, SIGKILL);

@@ -328,7 +328,8 @@ static void undo(struct place *p)
     }
 }
 
-static int place_live(struct lab *l, void *arg, struct arena *arena, struct buf *out, struct err *err)
+static int place_live(struct lab *l, void *arg, struct arena *arena, struct buf *out,
+                      struct err *err)
 {
     struct str *body = arg;
     return lab_place(l, *body, arena, out, err);

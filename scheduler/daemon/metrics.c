@@ -15,7 +15,21 @@
 #include "spawnpoint_version.h"
 
 enum metric_type { COUNTER = 0, GAUGE, HISTOGRAM };
-enum label_space { NONE = 0, VERB, VERB_CODE, REASON, RESULT, POLICY, RESERVATION, CAUSE, KIND, VERSION, RESOURCE, RESOURCE_FAULT, EVENT };
+enum label_space {
+    NONE = 0,
+    VERB,
+    VERB_CODE,
+    REASON,
+    RESULT,
+    POLICY,
+    RESERVATION,
+    CAUSE,
+    KIND,
+    VERSION,
+    RESOURCE,
+    RESOURCE_FAULT,
+    EVENT
+};
 enum bucket_set { NO = 0, SECONDS, BYTES, NODES, SCORES };
 
 struct metric_row {
@@ -43,12 +57,12 @@ static const char *const verbs[] = {"filter", "prioritize", "preempt", "bind", "
 static const int codes[] = {200, 400, 403, 404, 405, 413, 414, 415, 431, 500, 503, 0};
 static const char *const results[] = {"placed", "no_node", "unknown_node", "full_node", "fallback"};
 static const char *const policies[] = {"passthrough", "reject"};
-static const char *const reservations[] = {"made", "replaced",        "expired", "failed",
+static const char *const reservations[] = {"made",  "replaced",        "expired", "failed",
                                            "bound", "bound_elsewhere", "deleted"};
 static const char *const kinds[] = {"nodes", "pods", "reservations", "classes", "fleets"};
-static const char *const causes[] = {"slow_header", "slow_body",      "slow_reader", "timeout",
-                                     "broken_off",  "body_too_large", "no_memory",   "crowded_out",
-                                     "other"};
+static const char *const causes[] = {"slow_header", "slow_body",   "slow_reader",
+                                     "timeout",     "broken_off",  "body_too_large",
+                                     "no_memory",   "crowded_out", "other"};
 static const char *const reasons[] = {
     "none",
 #define REASON(id, unresolvable, text) #id,
@@ -56,7 +70,8 @@ static const char *const reasons[] = {
 #undef REASON
 };
 
-static const char *const events[] = {"added", "modified", "deleted", "bookmark", "error", "unknown"};
+static const char *const events[] = {"added",    "modified", "deleted",
+                                     "bookmark", "error",    "unknown"};
 
 #define LABELS_MAX (KUBE_KINDS * KUBE_FAULT_COUNT)
 _Static_assert(SP_COUNTOF(verbs) * SP_COUNTOF(codes) <= LABELS_MAX, "room for every verb and code");
@@ -220,7 +235,8 @@ static void put_labels(struct buf *out, enum label_space space, unsigned label)
         buf_printf(out, "resource=\"%s\"", kube_resources[label].name);
         break;
     case RESOURCE_FAULT:
-        buf_printf(out, "resource=\"%s\",reason=\"%s\"", kube_resources[label / KUBE_FAULT_COUNT].name,
+        buf_printf(out, "resource=\"%s\",reason=\"%s\"",
+                   kube_resources[label / KUBE_FAULT_COUNT].name,
                    kube_fault_name((enum kube_fault)(label % KUBE_FAULT_COUNT)));
         break;
     case EVENT:
@@ -288,7 +304,8 @@ static void put_metric(struct buf *out, enum metric m)
     for (unsigned i = 0; i < n_labels(r->labels); i++) {
         struct series *s = &all[m][i];
         uint64_t count = atomic_load_explicit(&s->count, memory_order_relaxed);
-        bool many = r->labels == VERB || r->labels == VERB_CODE || r->labels == REASON || r->labels == RESOURCE_FAULT;
+        bool many = r->labels == VERB || r->labels == VERB_CODE || r->labels == REASON ||
+                    r->labels == RESOURCE_FAULT;
         if ((r->type != GAUGE && count == 0 && many && i > 0) || (r->labels == REASON && i == 0) ||
             (r->labels == RESOURCE_FAULT && count == 0)) {
             continue; /* a label value that never happened is left out where there are many */
@@ -393,9 +410,19 @@ void metrics_write(struct buf *out)
 static const char *label_names(enum label_space l)
 {
     static const char *const names[] = {
-        [NONE] = "", [VERB] = "verb", [VERB_CODE] = "verb, code", [REASON] = "reason", [RESULT] = "result",
-        [POLICY] = "policy", [RESERVATION] = "event", [CAUSE] = "cause", [KIND] = "kind", [VERSION] = "version",
-        [RESOURCE] = "resource", [RESOURCE_FAULT] = "resource, reason", [EVENT] = "type",
+        [NONE] = "",
+        [VERB] = "verb",
+        [VERB_CODE] = "verb, code",
+        [REASON] = "reason",
+        [RESULT] = "result",
+        [POLICY] = "policy",
+        [RESERVATION] = "event",
+        [CAUSE] = "cause",
+        [KIND] = "kind",
+        [VERSION] = "version",
+        [RESOURCE] = "resource",
+        [RESOURCE_FAULT] = "resource, reason",
+        [EVENT] = "type",
     };
     return names[l];
 }

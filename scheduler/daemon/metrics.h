@@ -29,8 +29,15 @@ enum metric_result {
     RESULT_FALLBACK
 };
 enum metric_policy { POLICY_PASSTHROUGH = 0, POLICY_REJECT };
-enum metric_reservation { RESERVATION_MADE = 0, RESERVATION_REPLACED, RESERVATION_EXPIRED, RESERVATION_FAILED,
-                          RESERVATION_BOUND, RESERVATION_ELSEWHERE, RESERVATION_DELETED };
+enum metric_reservation {
+    RESERVATION_MADE = 0,
+    RESERVATION_REPLACED,
+    RESERVATION_EXPIRED,
+    RESERVATION_FAILED,
+    RESERVATION_BOUND,
+    RESERVATION_ELSEWHERE,
+    RESERVATION_DELETED
+};
 enum metric_kind { KIND_NODES = 0, KIND_PODS, KIND_RESERVATIONS, KIND_CLASSES, KIND_FLEETS };
 
 /* `label`: position among the label's values; 0 without labels. Out of range counts as the last. */

@@ -230,7 +230,8 @@ void reserve_forget_node(struct reserve *r, node_ix node, bool whole)
             t->node = NODE_NONE;
         }
         for (size_t i = 0; i < RESERVE_FAILS; i++) {
-            if (t->fails[i].count > 0 && t->fails[i].whole == whole && t->fails[i].node.v == node.v) {
+            if (t->fails[i].count > 0 && t->fails[i].whole == whole &&
+                t->fails[i].node.v == node.v) {
                 t->fails[i] = (struct track_fail){0};
             }
         }

@@ -40,7 +40,8 @@ static void readyz(struct routes_admin *r, struct http_exchange *x)
     struct buf sync CLEANUP_BUF;
     buf_init(&sync, 1u << 16);
     if (r->st->view) {
-        bool in_step = kube_view_write(r->st->view, clock_mono_ms(), atomic_load(&r->st->max_staleness_ms), &sync);
+        bool in_step = kube_view_write(r->st->view, clock_mono_ms(),
+                                       atomic_load(&r->st->max_staleness_ms), &sync);
         ready = ready && in_step;
     } else {
         buf_lit(&sync, "[+]snapshot ok\n");

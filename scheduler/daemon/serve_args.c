@@ -39,12 +39,16 @@ static const struct option options[] = {
 const char *serve_usage(void)
 {
     return "usage: spawnpoint serve [--kubeconfig FILE | --snapshot PATH] [OPTION...]\n\n"
-           "Answers kube-scheduler's extender calls (/filter, /prioritize) and serves health, metrics and\n"
-           "explanations on a second port. The cluster is watched through its API, found as kubectl finds it\n"
+           "Answers kube-scheduler's extender calls (/filter, /prioritize) and serves health, "
+           "metrics and\n"
+           "explanations on a second port. The cluster is watched through its API, found as "
+           "kubectl finds it\n"
            "($KUBECONFIG, ~/.kube/config, the pod's service account), or read once from a dump.\n\n"
            "  --kubeconfig FILE       the cluster by this file and no other\n"
-           "  --snapshot PATH         the cluster: a file, a folder or -; repeat for parts of one cluster\n"
-           "  --config FILE           SpawnpointConfiguration; read again on SIGHUP and when it changes\n"
+           "  --snapshot PATH         the cluster: a file, a folder or -; repeat for parts of one "
+           "cluster\n"
+           "  --config FILE           SpawnpointConfiguration; read again on SIGHUP and when it "
+           "changes\n"
            "  --listen ADDR           extender port (default 127.0.0.1:10270; port 0 picks one)\n"
            "  --admin-listen ADDR     health, metrics, explanations (default 127.0.0.1:10271)\n"
            "  --decide WAY            decisive | shortlist | cooperative; wins over the "
@@ -55,7 +59,8 @@ const char *serve_usage(void)
            "  --reservation-ttl TIME  how long a decided pod counts until it is seen bound; 0 = "
            "never\n"
            "  --shutdown-delay TIME   how long to go on serving after SIGTERM (default 5s)\n"
-           "  --api-timeout TIME      the longest silence of the API server while connecting or listing (default 15s)\n"
+           "  --api-timeout TIME      the longest silence of the API server while connecting or "
+           "listing (default 15s)\n"
            "  --help                  print this\n\n"
            "examples:\n"
            "  spawnpoint serve --kubeconfig ~/.kube/config\n"
@@ -150,7 +155,9 @@ static int take(int flag, struct serve_args *a, struct err *err)
         return read_time("--shutdown-delay", optarg, &a->shutdown_delay_ms, err);
     case FLAG_API_TIMEOUT: {
         int rc = read_time("--api-timeout", optarg, &a->api_timeout_ms, err);
-        return rc != 0 || a->api_timeout_ms > 0 ? rc : err_set(err, -EINVAL, "--api-timeout: expected more than 0");
+        return rc != 0 || a->api_timeout_ms > 0
+                   ? rc
+                   : err_set(err, -EINVAL, "--api-timeout: expected more than 0");
     }
     case FLAG_HELP:
     default:
@@ -162,7 +169,9 @@ static int take(int flag, struct serve_args *a, struct err *err)
 int serve_args_read(int argc, char **argv, struct serve_args *ret, struct err *err)
 {
     struct serve_args a = {.listen = "127.0.0.1:10270",
-                           .admin_listen = "127.0.0.1:10271", .shutdown_delay_ms = 5000, .api_timeout_ms = 15000};
+                           .admin_listen = "127.0.0.1:10271",
+                           .shutdown_delay_ms = 5000,
+                           .api_timeout_ms = 15000};
     opterr = 0;
     optind = 0; /* read from the start, whoever has read before */
     for (;;) {

@@ -15,14 +15,15 @@
 #include "daemon/kubeconfig.h"
 #include "daemon/signals.h"
 
-#define EXIT_ERROR 1
-#define EXIT_USAGE 2
+#define EXIT_ERROR       1
+#define EXIT_USAGE       2
 #define EXIT_INTERRUPTED 130
-#define PAGE_BYTES (256u << 20) /* a page of 500 objects is written when it is whole; real ones have 1 to 5 MB */
-#define TRIES 6
-#define WAIT_MS 100
+#define PAGE_BYTES \
+    (256u << 20) /* a page of 500 objects is written when it is whole; real ones have 1 to 5 MB */
+#define TRIES      6
+#define WAIT_MS    100
 #define CONNECT_MS 15000
-#define PAGE_MS 120000
+#define PAGE_MS    120000
 
 struct dump {
     const char *kubeconfig, *output;
@@ -30,7 +31,7 @@ struct dump {
     struct kubeconfig k;
     struct http_pool *pool;
     int out, signals;
-    bool interrupted, any;     /* any: an item was written */
+    bool interrupted, any; /* any: an item was written */
     uint64_t n_items;
     /* of the request */
     const struct kube_resource *resource;
@@ -45,11 +46,14 @@ struct dump {
 static const char *usage(void)
 {
     return "usage: spawnpoint snapshot [--kubeconfig FILE] [-o FILE]\n\n"
-           "Writes what serve would watch as one List in JSON: nodes, pods that have not ended, namespaces, volumes,\n"
-           "disruption budgets, priority classes, services and game servers. Secrets are not asked for; what a pod's\n"
+           "Writes what serve would watch as one List in JSON: nodes, pods that have not ended, "
+           "namespaces, volumes,\n"
+           "disruption budgets, priority classes, services and game servers. Secrets are not asked "
+           "for; what a pod's\n"
            "spec holds in clear text is in the dump. Memory does not grow with the cluster.\n\n"
            "  --kubeconfig FILE   the cluster by this file; else as kubectl finds it\n"
-           "  -o, --output FILE   write there (through FILE.part, which is removed on failure); default standard output\n"
+           "  -o, --output FILE   write there (through FILE.part, which is removed on failure); "
+           "default standard output\n"
            "  --help              print this\n\n"
            "examples:\n"
            "  spawnpoint snapshot -o dump.json\n"
@@ -82,14 +86,16 @@ static int on_item(void *ctx, struct str json, struct err *err)
     if (o.kind.n == 0 && o.name.n > 0) {
         const char *path = d->resource->path;
         const char *version = strncmp(path, "/apis/", 6) == 0 ? path + 6 : path + 5;
-        buf_printf(&d->page, "{\"apiVersion\":\"%.*s\",\"kind\":\"%s\",", (int)(strrchr(version, '/') - version), version,
-                   d->resource->kind);
+        buf_printf(&d->page, "{\"apiVersion\":\"%.*s\",\"kind\":\"%s\",",
+                   (int)(strrchr(version, '/') - version), version, d->resource->kind);
         json.p++;
         json.n--;
     }
     buf_str(&d->page, json);
     d->n_items++;
-    return d->page.broken ? err_set(err, -E2BIG, "a page of %s is longer than %u bytes", d->resource->name, PAGE_BYTES) : 0;
+    return d->page.broken ? err_set(err, -E2BIG, "a page of %s is longer than %u bytes",
+                                    d->resource->name, PAGE_BYTES)
+                          : 0;
 }
 
 static int on_data(void *ctx, const char *p, size_t n)
@@ -181,7 +187,8 @@ static enum verdict judge(struct dump *d, struct kube_list_head *h, struct err *
             return PAGE_AGAIN;
         }
         if (h->next.n > 0 && str_eq(h->next, buf_view(&d->next))) {
-            (void)err_set(&d->why, -EBADMSG, "the list goes on for ever with the same continue token");
+            (void)err_set(&d->why, -EBADMSG,
+                          "the list goes on for ever with the same continue token");
             return PAGE_BAD;
         }
         if (!str_starts(h->kind, kind) || !str_ends(h->kind, STR("List"))) {
@@ -198,15 +205,18 @@ static enum verdict judge(struct dump *d, struct kube_list_head *h, struct err *
     }
     bool said = kube_status_read(buf_view(&d->answer), &st, &ignored) == 0;
     (void)err_set(&d->why, -EIO, "status %d%s%.*s", d->status, said ? ": " : "",
-                  said ? (int)(st.message.n < 240 ? st.message.n : 240) : 0, said && st.message.n > 0 ? st.message.p : "");
+                  said ? (int)(st.message.n < 240 ? st.message.n : 240) : 0,
+                  said && st.message.n > 0 ? st.message.p : "");
     if (d->status == 403) {
-        (void)err_set(err, -EACCES, "permission \"list\" on %s is missing; let a ClusterRole of this account list them",
-                      d->resource->name);
+        (void)err_set(
+            err, -EACCES,
+            "permission \"list\" on %s is missing; let a ClusterRole of this account list them",
+            d->resource->name);
         return PAGE_BAD;
     }
-    return d->status == 410                                                ? PAGE_RESTART
+    return d->status == 410                                               ? PAGE_RESTART
            : d->status == 429 || d->status == 401 || d->status / 100 == 5 ? PAGE_AGAIN
-                                                                           : PAGE_BAD;
+                                                                          : PAGE_BAD;
 }
 
 static int write_out(struct dump *d, struct str s, struct err *err)
@@ -229,8 +239,10 @@ static int write_out(struct dump *d, struct str s, struct err *err)
 static void wait_again(struct dump *d, unsigned tries)
 {
     int64_t delay_ms = (int64_t)800 << tries;
-    delay_ms = d->retry_after_ms > delay_ms && d->retry_after_ms < 60000 ? d->retry_after_ms : delay_ms;
-    for (int64_t until_ms = clock_mono_ms() + delay_ms; clock_mono_ms() < until_ms && !interrupted(d, WAIT_MS);) {
+    delay_ms =
+        d->retry_after_ms > delay_ms && d->retry_after_ms < 60000 ? d->retry_after_ms : delay_ms;
+    for (int64_t until_ms = clock_mono_ms() + delay_ms;
+         clock_mono_ms() < until_ms && !interrupted(d, WAIT_MS);) {
     }
 }
 
@@ -274,7 +286,8 @@ static int dump_resource(struct dump *d, struct err *err)
         d->n_items = n;
         if (v == PAGE_RESTART && d->next.n > 0 && start >= 0 && ftruncate(d->out, start) == 0 &&
             lseek(d->out, start, SEEK_SET) == start) {
-            d->n_items = items_before; /* the pages of this resource are of a version that is gone */
+            d->n_items =
+                items_before; /* the pages of this resource are of a version that is gone */
             d->any = any_before;
             buf_clear(&d->next);
         } else if (v == PAGE_BAD || (v == PAGE_RESTART && d->next.n > 0)) {
@@ -290,13 +303,15 @@ static int dump_resource(struct dump *d, struct err *err)
 
 static int dump_all(struct dump *d, struct err *err)
 {
-    int rc = write_out(d, STR("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"metadata\":{},\"items\":["), err);
+    int rc = write_out(
+        d, STR("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"metadata\":{},\"items\":["), err);
     for (int i = 0; i < KUBE_KINDS && rc == 0 && !d->interrupted; i++) {
         uint64_t before = d->n_items;
         d->resource = &kube_resources[i];
         rc = dump_resource(d, err);
         if (rc == 0 && !d->interrupted) {
-            (void)fprintf(stderr, "%s: %llu\n", d->resource->name, (unsigned long long)(d->n_items - before));
+            (void)fprintf(stderr, "%s: %llu\n", d->resource->name,
+                          (unsigned long long)(d->n_items - before));
         }
     }
     return rc == 0 && !d->interrupted ? write_out(d, STR("\n]}\n"), err) : rc;
@@ -324,13 +339,17 @@ static int read_args(int argc, char **argv, struct dump *d)
             d->help = true;
             break;
         default:
-            (void)fprintf(stderr, "spawnpoint snapshot: %s \"%s\"; `spawnpoint snapshot --help` lists the options\n",
-                          flag == ':' ? "a value is missing after" : "unknown option", argv[optind - 1]);
+            (void)fprintf(
+                stderr,
+                "spawnpoint snapshot: %s \"%s\"; `spawnpoint snapshot --help` lists the options\n",
+                flag == ':' ? "a value is missing after" : "unknown option", argv[optind - 1]);
             return EXIT_USAGE;
         }
     }
     if (optind < argc) {
-        (void)fprintf(stderr, "spawnpoint snapshot: unexpected argument \"%s\"; a file is given with -o\n", argv[optind]);
+        (void)fprintf(stderr,
+                      "spawnpoint snapshot: unexpected argument \"%s\"; a file is given with -o\n",
+                      argv[optind]);
         return EXIT_USAGE;
     }
     return 0;
@@ -352,7 +371,8 @@ static int open_all(struct dump *d, struct err *err)
     rc = rc == 0 ? signals_open(&d->signals, err) : rc;
     if (rc == 0 && d->output != NULL) {
         d->out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        rc = d->out < 0 ? err_set(err, -errno, "cannot write %s: %s", part, strerrordesc_np(errno)) : 0;
+        rc = d->out < 0 ? err_set(err, -errno, "cannot write %s: %s", part, strerrordesc_np(errno))
+                        : 0;
     }
     return rc;
 }

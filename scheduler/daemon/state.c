@@ -27,8 +27,8 @@ static void publish(struct state *st)
     atomic_store(&st->max_staleness_ms, st->live->s.max_staleness_ms);
 }
 
-int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view,
-               struct err *err)
+int state_open(struct state *st, const struct serve_args *args, const struct source *src,
+               struct kube_view *view, struct err *err)
 {
     *st = (struct state){.source = src, .args = *args, .view = view, .last_reload_ok = true};
     (void)pthread_mutex_init(&st->lock, NULL);
@@ -185,7 +185,8 @@ void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod,
     struct err err = ERR_NONE;
     struct model_set *m = whole ? &st->whole : &st->main;
     pod_ix row = POD_NONE, other = POD_NONE;
-    if (track == RESERVE_NONE || node.v == IX_NONE || cluster_assume(m->c, req, node, &row, &err) != 0) {
+    if (track == RESERVE_NONE || node.v == IX_NONE ||
+        cluster_assume(m->c, req, node, &row, &err) != 0) {
         metric_add(METRIC_RESERVATIONS, RESERVATION_FAILED, 1);
         return;
     }
@@ -205,13 +206,15 @@ void state_assume(struct state *st, uint32_t track, const struct pod_desc *pod,
 
 void state_settle(struct state *st, const struct meta_desc *pod, struct str node_name)
 {
-    uint32_t at = reserve_find(&st->reserve, reserve_key(&st->reserve, pod->uid, pod->ns, pod->name));
+    uint32_t at =
+        reserve_find(&st->reserve, reserve_key(&st->reserve, pod->uid, pod->ns, pod->name));
     if (at == RESERVE_NONE || !st->reserve.p[at].reserved) {
         return;
     }
     const struct track *t = &st->reserve.p[at];
     const struct cluster *c = t->whole ? st->whole.c : st->main.c;
-    bool there = t->node.v != IX_NONE && str_eq(sym_str(c->syms, c->facts[t->node.v].name), node_name);
+    bool there =
+        t->node.v != IX_NONE && str_eq(sym_str(c->syms, c->facts[t->node.v].name), node_name);
     state_release(st, at, there ? RESERVATION_BOUND : RESERVATION_ELSEWHERE, st->decisions.next);
 }
 
@@ -222,7 +225,8 @@ void state_drop_pod(struct state *st, struct str ns, struct str name)
     if (row.v == IX_NONE) {
         return;
     }
-    struct pod_key key = reserve_key(&st->reserve, sym_str(c->syms, c->pod[row.v].req.uid), ns, name);
+    struct pod_key key =
+        reserve_key(&st->reserve, sym_str(c->syms, c->pod[row.v].req.uid), ns, name);
     uint32_t at = reserve_find(&st->reserve, key);
     if (at != RESERVE_NONE && st->reserve.p[at].reserved) {
         state_release(st, at, RESERVATION_DELETED, st->decisions.next);

@@ -25,17 +25,18 @@ struct state {
     _Atomic int64_t budget_ms; /* decisionBudget and onStale, readable without the lock */
     _Atomic int on_stale;
     _Atomic int64_t max_staleness_ms;
-    struct kube_view *view;     /* of a live cluster; NULL with a snapshot */
-    uint32_t whole_waits;       /* lists that the whole-node model still waits for: bits by enum kube_kind */
-    _Atomic bool stopping;      /* /readyz answers 503 */
+    struct kube_view *view; /* of a live cluster; NULL with a snapshot */
+    uint32_t
+        whole_waits; /* lists that the whole-node model still waits for: bits by enum kube_kind */
+    _Atomic bool stopping; /* /readyz answers 503 */
     _Atomic bool ready;
     bool last_reload_ok;
     char last_reload_error[ERR_TEXT_MAX + 256];
 };
 
 /* `view`: of a live cluster, whose objects come later; NULL: all is in `src`. */
-int state_open(struct state *st, const struct serve_args *args, const struct source *src, struct kube_view *view,
-               struct err *err) SP_MUST_CHECK;
+int state_open(struct state *st, const struct serve_args *args, const struct source *src,
+               struct kube_view *view, struct err *err) SP_MUST_CHECK;
 void state_close(struct state *st);
 /* false when the lock could not be had by then (monotonic nanoseconds; 0 = wait). */
 bool state_lock(struct state *st, int64_t deadline_ns);

@@ -239,7 +239,8 @@ void cluster_remove_storage_class(struct cluster *c, struct str name);
 void cluster_remove_service(struct cluster *c, struct str ns, struct str name);
 void cluster_remove_pdb(struct cluster *c, struct str ns, struct str name);
 void cluster_remove_priority_class(struct cluster *c, struct str name);
-int cluster_remove_namespace(struct cluster *c, struct str name, struct err *err) SP_MUST_CHECK; /* -ENOMEM: it stays */
+int cluster_remove_namespace(struct cluster *c, struct str name,
+                             struct err *err) SP_MUST_CHECK; /* -ENOMEM: it stays */
 /* Room ahead: until `pods` more pods (of known classes) were compiled and assumed, nothing is taken from the heap. Deltas
  * keep room for a few hundred by themselves. */
 int cluster_reserve(struct cluster *c, uint32_t pods, struct err *err) SP_MUST_CHECK;

@@ -18,14 +18,14 @@ static uint64_t named_key(const struct cluster *c, struct str ns, struct str nam
 }
 
 /* `last_key`: of the row that stood last, made before the swap. */
-#define SWAP_OUT(list, n, map, ix, last_key)    \
-    do {                                        \
-        uint64_t moved = (last_key);            \
-        (n)--;                                  \
-        if ((ix) != (uint32_t)(n)) {            \
-            (list)[ix] = (list)[n];             \
-            map64_put((map), moved, (ix));      \
-        }                                       \
+#define SWAP_OUT(list, n, map, ix, last_key) \
+    do {                                     \
+        uint64_t moved = (last_key);         \
+        (n)--;                               \
+        if ((ix) != (uint32_t)(n)) {         \
+            (list)[ix] = (list)[n];          \
+            map64_put((map), moved, (ix));   \
+        }                                    \
     } while (0)
 
 void cluster_remove_pvc(struct cluster *c, struct str ns, struct str name)

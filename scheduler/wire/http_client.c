@@ -120,10 +120,10 @@ int http_client_call(const struct http_ask *ask, struct buf *body, int *ret_stat
 /* ---- many at once ---- */
 
 #define CONNECTIONS_MAX 32L
-#define KEEP_IDLE_S 20  /* a peer that is gone is found after 20 + 3 * 10 seconds */
-#define KEEP_EVERY_S 10
-#define KEEP_TRIES 3
-#define PIECE_BYTES 65536L
+#define KEEP_IDLE_S     20 /* a peer that is gone is found after 20 + 3 * 10 seconds */
+#define KEEP_EVERY_S    10
+#define KEEP_TRIES      3
+#define PIECE_BYTES     65536L
 
 struct http_stream {
     struct http_stream *next, *prev;
@@ -168,7 +168,8 @@ static int give_head(struct http_stream *s)
     (void)curl_easy_getinfo(s->curl, CURLINFO_CONTENT_TYPE, &type);
     struct http_head head = {.status = (int)status,
                              .content_type = type != NULL ? type : "",
-                             .retry_after_ms = retry_s > 0 && retry_s < 1000000 ? (int64_t)retry_s * 1000 : -1};
+                             .retry_after_ms =
+                                 retry_s > 0 && retry_s < 1000000 ? (int64_t)retry_s * 1000 : -1};
     return s->sink.head(s->sink.ctx, &head);
 }
 
@@ -198,7 +199,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
     return size * n;
 }
 
-static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total,
+                       curl_off_t up_now)
 {
     (void)total;
     (void)now;
@@ -209,7 +211,8 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t u
 
 static CURLcode set_blob(CURL *curl, CURLoption option, struct str pem)
 {
-    struct curl_blob blob = {.data = (void *)(uintptr_t)pem.p, .len = pem.n, .flags = CURL_BLOB_NOCOPY};
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)pem.p, .len = pem.n, .flags = CURL_BLOB_NOCOPY};
     return curl_easy_setopt(curl, option, &blob);
 }
 
@@ -252,10 +255,12 @@ static CURLcode set_url(struct http_stream *s, const struct http_stream_ask *ask
     if (u != NULL && curl_url_set(u, CURLUPART_URL, ask->url, 0) == CURLUE_OK &&
         curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
         curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-        curl_url_set(u, CURLUPART_HOST, name, 0) == CURLUE_OK && curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK) {
+        curl_url_set(u, CURLUPART_HOST, name, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK) {
         (void)snprintf(line, sizeof line, "%s:%s:%s:%s", name, port, host, port);
         s->connect_to = curl_slist_append(NULL, line);
-        rc = s->connect_to != NULL ? curl_easy_setopt(s->curl, CURLOPT_CONNECT_TO, s->connect_to) : CURLE_OUT_OF_MEMORY;
+        rc = s->connect_to != NULL ? curl_easy_setopt(s->curl, CURLOPT_CONNECT_TO, s->connect_to)
+                                   : CURLE_OUT_OF_MEMORY;
         rc = rc == CURLE_OK ? curl_easy_setopt(s->curl, CURLOPT_URL, url) : rc;
     }
     curl_free(host);
@@ -367,8 +372,8 @@ static int make_headers(struct http_stream *s, const char *bearer, struct err *e
     return 0;
 }
 
-int http_pool_start(struct http_pool *p, const struct http_stream_ask *ask, int64_t now_ms, struct http_stream **ret,
-                    struct err *err)
+int http_pool_start(struct http_pool *p, const struct http_stream_ask *ask, int64_t now_ms,
+                    struct http_stream **ret, struct err *err)
 {
     struct http_stream *s = mem_calloc(1, sizeof *s);
     if (s == NULL) {
@@ -415,19 +420,27 @@ static void finish(struct http_pool *p, struct http_stream *s, int code, const s
 static int stream_code(CURLcode code)
 {
     switch (code) {
-    case CURLE_OK: return 0;
-    case CURLE_COULDNT_RESOLVE_HOST: return -EHOSTUNREACH;
-    case CURLE_COULDNT_CONNECT: return -ECONNREFUSED;
-    case CURLE_OPERATION_TIMEDOUT: return -ETIMEDOUT;
-    case CURLE_OUT_OF_MEMORY: return -ENOMEM;
+    case CURLE_OK:
+        return 0;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return -EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+        return -ECONNREFUSED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return -ETIMEDOUT;
+    case CURLE_OUT_OF_MEMORY:
+        return -ENOMEM;
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
-    case CURLE_GOT_NOTHING: return -ECONNRESET;
+    case CURLE_GOT_NOTHING:
+        return -ECONNRESET;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CONNECT_ERROR: return -EKEYREJECTED;
-    default: return -EPROTO;
+    case CURLE_SSL_CONNECT_ERROR:
+        return -EKEYREJECTED;
+    default:
+        return -EPROTO;
     }
 }
 
@@ -437,7 +450,8 @@ static void reap(struct http_pool *p)
     for (CURLMsg *m; (m = curl_multi_info_read(p->multi, &left)) != NULL;) {
         struct http_stream *s = NULL;
         struct err err = ERR_NONE;
-        if (m->msg != CURLMSG_DONE || curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&s) != CURLE_OK) {
+        if (m->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&s) != CURLE_OK) {
             continue;
         }
         CURLcode result = m->data.result;
@@ -446,7 +460,8 @@ static void reap(struct http_pool *p)
             code = -ECANCELED;
         }
         if (code != 0) {
-            (void)err_set(&err, code, "%s", s->detail[0] != '\0' ? s->detail : curl_easy_strerror(result));
+            (void)err_set(&err, code, "%s",
+                          s->detail[0] != '\0' ? s->detail : curl_easy_strerror(result));
         }
         finish(p, s, code, &err);
     }
@@ -456,11 +471,13 @@ void http_pool_deadlines(struct http_pool *p, int64_t now_ms)
 {
     for (struct http_stream *s = p->first, *next; s != NULL; s = next) {
         int64_t bound = s->has_head ? s->idle_ms : s->connect_ms;
-        bool silent = now_ms - s->last_ms > bound, late = s->total_ms > 0 && now_ms - s->start_ms > s->total_ms;
+        bool silent = now_ms - s->last_ms > bound,
+             late = s->total_ms > 0 && now_ms - s->start_ms > s->total_ms;
         next = s->next;
         if (silent || late) {
             struct err err = ERR_NONE;
-            (void)err_set(&err, -ETIMEDOUT, silent ? "nothing came for %lld ms" : "not finished after %lld ms",
+            (void)err_set(&err, -ETIMEDOUT,
+                          silent ? "nothing came for %lld ms" : "not finished after %lld ms",
                           (long long)(silent ? bound : s->total_ms));
             finish(p, s, -ETIMEDOUT, &err);
             next = p->first; /* the call may have changed the list */
@@ -477,7 +494,9 @@ int http_pool_run(struct http_pool *p, int64_t now_ms, int wait_ms, struct err *
     if (code == CURLM_OK) {
         code = curl_multi_poll(p->multi, NULL, 0, wait_ms, NULL);
     }
-    return code == CURLM_OK ? 0 : err_set(err, code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO, "%s", curl_multi_strerror(code));
+    return code == CURLM_OK ? 0
+                            : err_set(err, code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO, "%s",
+                                      curl_multi_strerror(code));
 }
 
 void http_pool_wake(struct http_pool *p)

@@ -23,7 +23,8 @@ struct http_ask {
 };
 /* Fills `body` (made by the caller with buf_init) and the status. -EINVAL: no such URL; -ECONNREFUSED, -ETIMEDOUT,
  * -EHOSTUNREACH, -E2BIG (longer than the buffer may be), -EPROTO. A status of 404 is an answer, not an error. */
-int http_client_call(const struct http_ask *ask, struct buf *body, int *ret_status, struct err *err) SP_MUST_CHECK;
+int http_client_call(const struct http_ask *ask, struct buf *body, int *ret_status,
+                     struct err *err) SP_MUST_CHECK;
 
 /* ---- many at once ---- */
 
@@ -38,8 +39,8 @@ struct http_identity {
 };
 struct http_head {
     int status;
-    const char *content_type;  /* "" when not given; valid during the call */
-    int64_t retry_after_ms;    /* -1 when not given */
+    const char *content_type; /* "" when not given; valid during the call */
+    int64_t retry_after_ms;   /* -1 when not given */
 };
 /* Callbacks of one stream, on the thread of http_pool_run. They may start and cancel streams. */
 struct http_sink {
@@ -53,12 +54,12 @@ struct http_sink {
 };
 struct http_stream_ask {
     const char *url;
-    const char *bearer;        /* NULL = none; copied */
+    const char *bearer; /* NULL = none; copied */
     const struct http_identity *identity;
-    int64_t connect_ms;        /* for connecting, TLS included, and for the first byte of the head */
-    int64_t idle_ms;           /* the longest silence after it */
-    int64_t total_ms;          /* for everything; 0 = no bound */
-    bool fresh;                /* on a new connection */
+    int64_t connect_ms; /* for connecting, TLS included, and for the first byte of the head */
+    int64_t idle_ms;    /* the longest silence after it */
+    int64_t total_ms;   /* for everything; 0 = no bound */
+    bool fresh;         /* on a new connection */
     struct http_sink sink;
 };
 struct http_pool;
@@ -67,8 +68,8 @@ struct http_stream;
 int http_pool_open(struct http_pool **ret, struct err *err) SP_MUST_CHECK;
 void http_pool_close(struct http_pool *p); /* ends every stream without a call; NULL is fine */
 /* A GET. -EINVAL for what libcurl refuses at once, -ENOMEM. `now_ms`: any steady clock, the same for all calls. */
-int http_pool_start(struct http_pool *p, const struct http_stream_ask *ask, int64_t now_ms, struct http_stream **ret,
-                    struct err *err) SP_MUST_CHECK;
+int http_pool_start(struct http_pool *p, const struct http_stream_ask *ask, int64_t now_ms,
+                    struct http_stream **ret, struct err *err) SP_MUST_CHECK;
 void http_pool_cancel(struct http_pool *p, struct http_stream *s); /* without a call */
 /* Other bounds from now on. */
 void http_stream_patience(struct http_stream *s, int64_t idle_ms, int64_t total_ms);

@@ -31,7 +31,9 @@ static void token_is_read_again(void **state)
     world_in_step(&w);
     world_write_file(w.token, "second\n");
     fake_api_token(w.api, "second");
-    fake_api_cut(w.api, NULL, FAKE_CLEAN); /* the next requests bear the old one, are refused, and go again at once */
+    fake_api_cut(
+        w.api, NULL,
+        FAKE_CLEAN); /* the next requests bear the old one, are refused, and go again at once */
     world_wait_metric(&w, RESTARTS("nodes", "unauthorized"), 1);
     world_put_node(&w, "node-c", "c");
     world_wait_exactly(&w, NODES, 3);
@@ -64,7 +66,9 @@ static void forbidden(void **state)
     world_make(&w);
     fake_api_fault(w.api, "/apis/policy/v1/poddisruptionbudgets", FAKE_ANY, FAKE_STATUS, 403, -1);
     world_serve(&w);
-    world_wait_ready(&w, 503, "[-]informer-sync/poddisruptionbudgets failed: waiting for the first list; forbidden: status 403");
+    world_wait_ready(&w, 503,
+                     "[-]informer-sync/poddisruptionbudgets failed: waiting for the first list; "
+                     "forbidden: status 403");
     world_expect_fallback(&w, "early");
     assert_true(net_metric(&w.s, RESTARTS("poddisruptionbudgets", "forbidden")) == 1);
     world_expect_log(&w, "A permission is missing");
@@ -80,9 +84,11 @@ static void bad_kubeconfig_is_one_line(void **state)
     struct live_world w;
     struct net_server s;
     world_make(&w);
-    world_write_file(w.kubeconfig, "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- name: k\n  cluster: {server: "
-                             "\"https://127.0.0.1:1\"}\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\nusers:\n- name: u\n  "
-                             "user:\n    exec: {command: aws-iam}\n");
+    world_write_file(w.kubeconfig, "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters:\n- "
+                                   "name: k\n  cluster: {server: "
+                                   "\"https://127.0.0.1:1\"}\ncontexts:\n- name: c\n  context: "
+                                   "{cluster: k, user: u}\nusers:\n- name: u\n  "
+                                   "user:\n    exec: {command: aws-iam}\n");
     assert_int_equal(net_run(&s, (const char *const[]){"--kubeconfig", w.kubeconfig, NULL}), 1);
     assert_non_null(strstr(s.log, "kubeconfig:13:"));
     assert_non_null(strstr(s.log, "exec \"aws-iam\": credential plug-ins are not run"));
@@ -92,7 +98,7 @@ static void bad_kubeconfig_is_one_line(void **state)
 /* ---- reservations ---- */
 
 #define EVENTS(event) "spawnpoint_reservations_total{event=\"" event "\"}"
-#define HELD "spawnpoint_cache_objects{kind=\"reservations\"}"
+#define HELD          "spawnpoint_cache_objects{kind=\"reservations\"}"
 
 static void reservations_are_settled_by_the_watch(void **state)
 {
@@ -156,15 +162,18 @@ static void questions_about_a_live_cluster(void **state)
     net_reply_done(&r);
     double pods = net_metric(&w.s, PODS);
     net_call(w.s.admin, "POST", "/v1/place",
-             "{\"pods\":[{\"metadata\":{\"name\":\"q\",\"namespace\":\"games\"},\"spec\":{\"containers\":[{\"name\":\"s\",\"resources\":{"
-             "\"requests\":{\"cpu\":\"20\"}}}]}}],\"nodes\":[{\"metadata\":{\"name\":\"big\"},\"status\":{\"allocatable\":{\"cpu\":\"64\","
+             "{\"pods\":[{\"metadata\":{\"name\":\"q\",\"namespace\":\"games\"},\"spec\":{"
+             "\"containers\":[{\"name\":\"s\",\"resources\":{"
+             "\"requests\":{\"cpu\":\"20\"}}}]}}],\"nodes\":[{\"metadata\":{\"name\":\"big\"},"
+             "\"status\":{\"allocatable\":{\"cpu\":\"64\","
              "\"memory\":\"64Gi\",\"pods\":\"110\"}}}]}",
              &r);
     assert_int_equal(r.status, 200);
     net_json(&r, "placements.0.node", text, sizeof text);
     assert_string_equal(text, "big");
     net_reply_done(&r);
-    assert_true(net_metric(&w.s, PODS) == pods && net_metric(&w.s, NODES) == 2); /* nothing is kept */
+    assert_true(net_metric(&w.s, PODS) == pods &&
+                net_metric(&w.s, NODES) == 2); /* nothing is kept */
     world_done(&w);
 }
 
@@ -180,15 +189,18 @@ static void whole_nodes_wait_for_their_pods(void **state)
     world_in_step(&w);
     fake_node(node, sizeof node, "node-b", "b", "8");
     (void)snprintf(body, sizeof body,
-                   "{\"Pod\":{\"metadata\":{\"name\":\"w\",\"namespace\":\"games\",\"uid\":\"w\"},\"spec\":{\"containers\":[{\"name\":\"s\"}]"
+                   "{\"Pod\":{\"metadata\":{\"name\":\"w\",\"namespace\":\"games\",\"uid\":\"w\"},"
+                   "\"spec\":{\"containers\":[{\"name\":\"s\"}]"
                    "}},\"Nodes\":{\"items\":[%s]},\"NodeNames\":null}",
                    node);
-    net_call(w.s.extender, "POST", "/filter", body, &r); /* opens the second model; lists are made for it */
+    net_call(w.s.extender, "POST", "/filter", body,
+             &r); /* opens the second model; lists are made for it */
     assert_int_equal(r.status, 200);
     net_reply_done(&r);
     world_wait_metric(&w, RELISTS, 2);
     world_wait_metric(&w, "spawnpoint_relists_total{resource=\"services\"}", 2);
-    for (int i = 0; i < 100 && net_metric(&w.s, "spawnpoint_decisions_total{result=\"placed\"}") < 1; i++) {
+    for (int i = 0;
+         i < 100 && net_metric(&w.s, "spawnpoint_decisions_total{result=\"placed\"}") < 1; i++) {
         net_call(w.s.extender, "POST", "/filter", body, &r);
         names = net_json_size(&r, "Nodes.items");
         net_reply_done(&r);
@@ -206,7 +218,8 @@ static void game_servers_when_their_api_exists(void **state)
     world_make(&w);
     fake_api_resource(w.api, FAKE_AGONES, "GameServer", true);
     fake_api_put(w.api, FAKE_AGONES, "games", "gs",
-                 "{\"kind\":\"GameServer\",\"apiVersion\":\"agones.dev/v1\",\"metadata\":{\"name\":\"gs\",\"namespace\":\"games\","
+                 "{\"kind\":\"GameServer\",\"apiVersion\":\"agones.dev/"
+                 "v1\",\"metadata\":{\"name\":\"gs\",\"namespace\":\"games\","
                  "\"resourceVersion\":\"@\"},\"status\":{\"state\":\"Allocated\"}}");
     world_serve(&w);
     world_in_step(&w);
@@ -221,7 +234,8 @@ static int run_snapshot(struct live_world *w, const char *options, char *out, si
 {
     char command[1024];
     const char *program = getenv("SPAWNPOINT_PROGRAM");
-    (void)snprintf(command, sizeof command, "%s snapshot --kubeconfig %s %s 2>&1 >%s/stdout", program, w->kubeconfig, options, w->dir);
+    (void)snprintf(command, sizeof command, "%s snapshot --kubeconfig %s %s 2>&1 >%s/stdout",
+                   program, w->kubeconfig, options, w->dir);
     FILE *f = popen(command, "re");
     assert_non_null(f);
     size_t got = fread(out, 1, n - 1, f);
@@ -249,7 +263,8 @@ static void a_dump_loads_again(void **state)
     (void)snprintf(path, sizeof path, "%s/dump.json", w.dir);
     (void)snprintf(option, sizeof option, "-o %s", path);
     int code = run_snapshot(&w, option, said, sizeof said);
-    if (code != 0 || strstr(said, "pods: 1101\n") == NULL || strstr(said, "1103 objects from http://127.0.0.1:") == NULL) {
+    if (code != 0 || strstr(said, "pods: 1101\n") == NULL ||
+        strstr(said, "1103 objects from http://127.0.0.1:") == NULL) {
         fail_msg("exit %d: %s", code, said);
     }
     net_start(&s, (const char *const[]){"--snapshot", path, NULL});

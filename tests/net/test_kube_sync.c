@@ -28,7 +28,8 @@ static void streams_and_follows(void **state)
     world_in_step(&w);
     world_expect_log(&w, "Took over the first list");
     assert_int_equal(fake_api_count(w.api, FAKE_NODES, FAKE_LIST), 0);
-    assert_true(world_ready_says(&w, 200, "[+]informer-sync/gameservers.agones.dev ok (the API does not exist here)"));
+    assert_true(world_ready_says(
+        &w, 200, "[+]informer-sync/gameservers.agones.dev ok (the API does not exist here)"));
     world_expect_decided(&w, "one");
     world_put_node(&w, "node-c", "c");
     world_wait_exactly(&w, NODES, 3);
@@ -79,7 +80,8 @@ static void pages_where_streams_never_end(void **state)
 
 /* ---- faults of the first list: each is counted, said once, and overcome ---- */
 
-static void first_list(const char *path, enum fake_request when, enum fake_fault fault, int arg, const char *series, const char *log)
+static void first_list(const char *path, enum fake_request when, enum fake_fault fault, int arg,
+                       const char *series, const char *log)
 {
     struct live_world w;
     world_make(&w);
@@ -95,11 +97,12 @@ static void first_list(const char *path, enum fake_request when, enum fake_fault
     world_done(&w);
 }
 
-#define FIRST_LIST(name, when, fault, arg, reason)                                                                   \
-    static void name(void **state)                                                                                   \
-    {                                                                                                                \
-        (void)state;                                                                                                 \
-        first_list(FAKE_NODES, when, fault, arg, RESTARTS("nodes", reason), "cause=\"" reason "\"");                 \
+#define FIRST_LIST(name, when, fault, arg, reason)                          \
+    static void name(void **state)                                          \
+    {                                                                       \
+        (void)state;                                                        \
+        first_list(FAKE_NODES, when, fault, arg, RESTARTS("nodes", reason), \
+                   "cause=\"" reason "\"");                                 \
     }
 FIRST_LIST(list_server_error, FAKE_STREAM, FAKE_STATUS, 500, "server_error")
 FIRST_LIST(list_unavailable_with_retry_after, FAKE_STREAM, FAKE_STATUS, 503, "server_error")
@@ -125,7 +128,8 @@ static void list_drips(void **state)
     struct live_world w;
     world_make(&w);
     fake_api_no_streams(w.api, true);
-    fake_api_fault(w.api, FAKE_NODES, FAKE_LIST, FAKE_DRIP, 0, 1); /* never silent for long, never done: 20 patiences */
+    fake_api_fault(w.api, FAKE_NODES, FAKE_LIST, FAKE_DRIP, 0,
+                   1); /* never silent for long, never done: 20 patiences */
     world_serve(&w);
     world_expect_fallback(&w, "early");
     for (int i = 0; i < 3 && net_metric(&w.s, RESTARTS("nodes", "silent")) < 1; i++) {
@@ -305,7 +309,7 @@ static void bookmarks_move_the_version(void **state)
     (void)state;
     struct running r;
     run_begin(&r);
-    fake_api_compact(r.w.api); /* the version that the watch began with is gone … */
+    fake_api_compact(r.w.api);  /* the version that the watch began with is gone … */
     fake_api_bookmark(r.w.api); /* … but it hears of a newer one */
     world_wait_metric(&r.w, "spawnpoint_watch_events_total{type=\"bookmark\"}", 12);
     fake_api_cut(r.w.api, FAKE_NODES, FAKE_CLEAN);
@@ -334,7 +338,8 @@ static void unreadable_object_is_left_out(void **state)
     struct live_world w;
     world_make(&w);
     fake_api_put(w.api, FAKE_NODES, "", "odd",
-                 "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"odd\",\"resourceVersion\":\"@\"},\"status\":{"
+                 "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"odd\","
+                 "\"resourceVersion\":\"@\"},\"status\":{"
                  "\"allocatable\":{\"cpu\":\"many\"}}}");
     world_serve(&w);
     world_in_step(&w);

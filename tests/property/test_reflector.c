@@ -19,9 +19,9 @@
 #include "base/buf.h"
 #include "daemon/kube_sync.h"
 
-#define NAMES 12
+#define NAMES   12
 #define HISTORY 4096
-#define STEPS 120
+#define STEPS   120
 #ifdef SP_DEBUG
 #define SEEDS 2000u
 #else
@@ -55,10 +55,10 @@ struct sim {
     bool sweeping, calm, fail_memory;
     /* the request in flight */
     bool open, is_list, ended;
-    long sent;             /* version up to which the watch was told */
-    struct buf wire;       /* bytes on their way */
+    long sent;       /* version up to which the watch was told */
+    struct buf wire; /* bytes on their way */
     size_t wire_at;
-    int end_code;          /* how it ends when the wire is empty; 1 = it stays open */
+    int end_code;              /* how it ends when the wire is empty; 1 = it stays open */
     struct object page[NAMES]; /* what a paged list began with */
     long page_version;
     bool no_streams;
@@ -70,7 +70,8 @@ static void stop(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    (void)fprintf(stderr, "FAILED with seed %llu at %lld ms: ", (unsigned long long)current->seed, (long long)current->now_ms);
+    (void)fprintf(stderr, "FAILED with seed %llu at %lld ms: ", (unsigned long long)current->seed,
+                  (long long)current->now_ms);
     (void)vfprintf(stderr, fmt, args);
     (void)fprintf(stderr, "\nreplay: test_reflector %llu 1\n", (unsigned long long)current->seed);
     va_end(args);
@@ -100,7 +101,8 @@ static bool chance(struct sim *m, unsigned percent)
 static int name_of(struct str name)
 {
     int64_t i = -1;
-    if (name.n < 2 || !str_to_i64((struct str){name.p + 1, name.n - 1}, &i) || i < 0 || i >= NAMES) {
+    if (name.n < 2 || !str_to_i64((struct str){name.p + 1, name.n - 1}, &i) || i < 0 ||
+        i >= NAMES) {
         stop("a name that never was: " STR_FMT, STR_ARG(name));
     }
     return (int)i;
@@ -142,7 +144,8 @@ static int on_upsert(void *ctx, const struct kube_object *o, struct err *err)
         stop("n%d: uid %u value %u never was", name, now.uid, now.value);
     }
     if (m->cache[name].uid != 0 && m->cache[name].uid != now.uid) {
-        stop("n%d: uid %u over uid %u without a removal between", name, now.uid, m->cache[name].uid);
+        stop("n%d: uid %u over uid %u without a removal between", name, now.uid,
+             m->cache[name].uid);
     }
     m->cache[name] = now;
     return 0;
@@ -218,26 +221,36 @@ static void mutate(struct sim *m)
 
 static void put_object(struct buf *out, int name, struct object o, long version, bool kind)
 {
-    buf_printf(out, "{%s\"metadata\":{\"name\":\"n%d\",\"uid\":\"u%u\",\"resourceVersion\":\"%ld\"},\"value\":%u,\"noise\":\"}{][\\\"\"}",
+    buf_printf(out,
+               "{%s\"metadata\":{\"name\":\"n%d\",\"uid\":\"u%u\",\"resourceVersion\":\"%ld\"},"
+               "\"value\":%u,\"noise\":\"}{][\\\"\"}",
                kind ? "\"kind\":\"Thing\"," : "", name, o.uid, version, o.value);
 }
 
 static void put_event(struct buf *out, char type, int name, struct object o, long version)
 {
-    buf_printf(out, "{\"type\":\"%s\",\"object\":", type == 'A' ? "ADDED" : type == 'M' ? "MODIFIED" : "DELETED");
+    buf_printf(out, "{\"type\":\"%s\",\"object\":",
+               type == 'A'   ? "ADDED"
+               : type == 'M' ? "MODIFIED"
+                             : "DELETED");
     put_object(out, name, o, version, true);
     buf_lit(out, "}\n");
 }
 
 static void put_bookmark(struct buf *out, long version, bool end)
 {
-    buf_printf(out, "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Thing\",\"metadata\":{\"resourceVersion\":\"%ld\"%s}}}\n", version,
-               end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
+    buf_printf(out,
+               "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Thing\",\"metadata\":{"
+               "\"resourceVersion\":\"%ld\"%s}}}\n",
+               version, end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 }
 
 static void put_error(struct buf *out, int code)
 {
-    buf_printf(out, "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"message\":\"as told\",\"reason\":\"X\",\"code\":%d}}\n", code);
+    buf_printf(out,
+               "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"message\":\"as "
+               "told\",\"reason\":\"X\",\"code\":%d}}\n",
+               code);
 }
 
 static void put_page(struct sim *m, long from, unsigned limit)
@@ -278,10 +291,12 @@ static void put_page(struct sim *m, long from, unsigned limit)
 
 static void refuse(struct sim *m, int status)
 {
-    static const char *const causes = "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]},";
+    static const char *const causes =
+        "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]},";
     say(m, "answer %d", status);
     kube_sync_head(&m->sync, m->now_ms, status, "application/json", chance(m, 30) ? 1000 : -1);
-    buf_printf(&m->wire, "{\"kind\":\"Status\",%s\"message\":\"no\",\"code\":%d}", status == 504 ? causes : "", status);
+    buf_printf(&m->wire, "{\"kind\":\"Status\",%s\"message\":\"no\",\"code\":%d}",
+               status == 504 ? causes : "", status);
     m->end_code = 0;
     m->ended = true;
 }
@@ -317,12 +332,16 @@ static void respond(struct sim *m, const char *url, unsigned limit)
         refuse(m, 422);
         return;
     }
-    kube_sync_head(&m->sync, m->now_ms, 200, !m->calm && chance(m, 3) ? "text/html" : "application/json; charset=utf-8", -1);
+    kube_sync_head(&m->sync, m->now_ms, 200,
+                   !m->calm && chance(m, 3) ? "text/html" : "application/json; charset=utf-8", -1);
     if (!m->calm && chance(m, 4)) {
-        static const char *const lies[] = {"{}", "\x01garbage\n", "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Thing\",\"metadata\":{}}}\n",
-                                           "{\"kind\":\"SecretList\",\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[]}",
-                                           "{\"kind\":\"ThingList\",\"metadata\":{},\"items\":[]}\n",
-                                           "{\"kind\":\"ThingList\",\"metadata\":{\"resourceVersion\":\"5\"}}\n"};
+        static const char *const lies[] = {
+            "{}",
+            "\x01garbage\n",
+            "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Thing\",\"metadata\":{}}}\n",
+            "{\"kind\":\"SecretList\",\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[]}",
+            "{\"kind\":\"ThingList\",\"metadata\":{},\"items\":[]}\n",
+            "{\"kind\":\"ThingList\",\"metadata\":{\"resourceVersion\":\"5\"}}\n"};
         buf_lit(&m->wire, lies[rng_below(&m->rng, SP_COUNTOF(lies))]);
         m->end_code = 0;
         m->ended = true;
@@ -404,8 +423,8 @@ static void check_in_step(struct sim *m)
     bool quiet = m->open && m->sync.watching && m->wire.n == 0 && m->sent >= m->version;
     for (int i = 0; quiet && i < NAMES; i++) {
         if (m->cache[i].uid != m->truth[i].uid || m->cache[i].value != m->truth[i].value) {
-            stop("in step, but n%d is uid %u value %u and should be uid %u value %u", i, m->cache[i].uid, m->cache[i].value,
-                 m->truth[i].uid, m->truth[i].value);
+            stop("in step, but n%d is uid %u value %u and should be uid %u value %u", i,
+                 m->cache[i].uid, m->cache[i].value, m->truth[i].uid, m->truth[i].value);
         }
     }
 }
@@ -453,7 +472,8 @@ static void step(struct sim *m)
 
 static void run(struct sim *m, uint64_t seed, bool loud)
 {
-    static const struct kube_resource thing = {.name = "things", .group = "", .path = "/things", .kind = "Thing"};
+    static const struct kube_resource thing = {
+        .name = "things", .group = "", .path = "/things", .kind = "Thing"};
     struct kube_sync_sink sink = {m, on_upsert, on_remove, on_sweep, on_event, on_fault, on_listed};
     struct buf wire = m->wire;
     memset(m, 0, sizeof *m);
@@ -478,7 +498,8 @@ static void run(struct sim *m, uint64_t seed, bool loud)
     bool there = false;
     for (int i = 0; i < 400 && !there; i++) {
         step(m);
-        there = m->open && m->sync.watching && m->wire.n == 0 && m->sent >= m->version && kube_sync_age_ms(&m->sync, m->now_ms) == 0;
+        there = m->open && m->sync.watching && m->wire.n == 0 && m->sent >= m->version &&
+                kube_sync_age_ms(&m->sync, m->now_ms) == 0;
     }
     if (!there || m->n_relists == 0) {
         stop("it does not get back into step once the faults have stopped");
@@ -489,7 +510,8 @@ static void run(struct sim *m, uint64_t seed, bool loud)
 int main(int argc, char **argv)
 {
     static struct sim m;
-    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : SEEDS, relists = 0;
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1,
+             count = argc > 2 ? strtoull(argv[2], NULL, 10) : SEEDS, relists = 0;
     struct timespec from, to;
     (void)clock_gettime(CLOCK_MONOTONIC, &from);
     buf_init(&m.wire, 1u << 20);
@@ -499,7 +521,8 @@ int main(int argc, char **argv)
     }
     buf_done(&m.wire);
     (void)clock_gettime(CLOCK_MONOTONIC, &to);
-    (void)printf("%llu seeds from %llu, %llu lists taken over, %.1f s\n", (unsigned long long)count, (unsigned long long)first,
-                 (unsigned long long)relists, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    (void)printf("%llu seeds from %llu, %llu lists taken over, %.1f s\n", (unsigned long long)count,
+                 (unsigned long long)first, (unsigned long long)relists,
+                 (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
     return 0;
 }

@@ -66,7 +66,9 @@ static char *with_version(const char *json, long version)
     const char *at = strstr(json, mark);
     char *out = NULL;
     fake_must(at != NULL, "an object without \"resourceVersion\":\"@\"");
-    fake_must(asprintf(&out, "%.*s\"resourceVersion\":\"%ld\"%s", (int)(at - json), json, version, at + sizeof mark - 1) > 0, "memory");
+    fake_must(asprintf(&out, "%.*s\"resourceVersion\":\"%ld\"%s", (int)(at - json), json, version,
+                       at + sizeof mark - 1) > 0,
+              "memory");
     return out;
 }
 
@@ -87,7 +89,8 @@ static void add_event(struct fake_api *f, size_t resource, const char *type, con
     f->events[f->n_events++] = (struct event){resource, f->version, type, strdup(json)};
 }
 
-void fake_api_put(struct fake_api *f, const char *path, const char *ns, const char *name, const char *json)
+void fake_api_put(struct fake_api *f, const char *path, const char *ns, const char *name,
+                  const char *json)
 {
     fake_lock(f);
     size_t at = fake_find(f, path);
@@ -124,7 +127,9 @@ static void drop(struct fake_api *f, const char *path, const char *ns, const cha
         char *text = NULL;
         const char *end = rv != NULL ? strchr(rv + 19, '"') : NULL;
         fake_must(end != NULL, "version");
-        fake_must(asprintf(&text, "%.*s\"resourceVersion\":\"%ld%s", (int)(rv - o->json), o->json, f->version, end) > 0, "memory");
+        fake_must(asprintf(&text, "%.*s\"resourceVersion\":\"%ld%s", (int)(rv - o->json), o->json,
+                           f->version, end) > 0,
+                  "memory");
         add_event(f, at, "DELETED", text);
         free(text);
     }
@@ -171,7 +176,8 @@ void fake_api_token(struct fake_api *f, const char *token)
     fake_unlock(f);
 }
 
-void fake_api_fault(struct fake_api *f, const char *path, enum fake_request when, enum fake_fault fault, int arg, int times)
+void fake_api_fault(struct fake_api *f, const char *path, enum fake_request when,
+                    enum fake_fault fault, int arg, int times)
 {
     fake_lock(f);
     fake_must(f->n_faults < FAULTS_MAX, "too many faults");
@@ -209,7 +215,8 @@ int fake_api_count(struct fake_api *f, const char *path, enum fake_request when)
     return n;
 }
 
-bool fake_api_wait(struct fake_api *f, const char *path, enum fake_request when, int count, int wait_ms)
+bool fake_api_wait(struct fake_api *f, const char *path, enum fake_request when, int count,
+                   int wait_ms)
 {
     for (int waited = 0; waited <= wait_ms; waited += 20) {
         if (fake_api_count(f, path, when) >= count) {
@@ -223,7 +230,9 @@ bool fake_api_wait(struct fake_api *f, const char *path, enum fake_request when,
 static int listen_on(int *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)*port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     fake_must(fd >= 0, "socket");
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -275,15 +284,16 @@ static void *accept_all(void *arg)
 
 struct fake_api *fake_api_start(void)
 {
-    static const char *const usual[][2] = {{FAKE_NODES, "Node"},
-                                           {FAKE_PODS, "Pod"},
-                                           {"/api/v1/namespaces", "Namespace"},
-                                           {"/api/v1/persistentvolumes", "PersistentVolume"},
-                                           {"/api/v1/persistentvolumeclaims", "PersistentVolumeClaim"},
-                                           {"/apis/storage.k8s.io/v1/storageclasses", "StorageClass"},
-                                           {"/apis/policy/v1/poddisruptionbudgets", "PodDisruptionBudget"},
-                                           {"/apis/scheduling.k8s.io/v1/priorityclasses", "PriorityClass"},
-                                           {"/api/v1/services", "Service"}};
+    static const char *const usual[][2] = {
+        {FAKE_NODES, "Node"},
+        {FAKE_PODS, "Pod"},
+        {"/api/v1/namespaces", "Namespace"},
+        {"/api/v1/persistentvolumes", "PersistentVolume"},
+        {"/api/v1/persistentvolumeclaims", "PersistentVolumeClaim"},
+        {"/apis/storage.k8s.io/v1/storageclasses", "StorageClass"},
+        {"/apis/policy/v1/poddisruptionbudgets", "PodDisruptionBudget"},
+        {"/apis/scheduling.k8s.io/v1/priorityclasses", "PriorityClass"},
+        {"/api/v1/services", "Service"}};
     struct fake_api *f = calloc(1, sizeof *f);
     fake_must(f != NULL, "memory");
     (void)pthread_mutex_init(&f->lock, NULL);
@@ -350,8 +360,10 @@ void fake_api_kubeconfig(const struct fake_api *f, const char *path, const char 
     FILE *out = fopen(path, "we");
     fake_must(out != NULL, path);
     (void)fprintf(out,
-                  "apiVersion: v1\nkind: Config\ncurrent-context: fake\nclusters:\n- name: fake\n  cluster: {server: \"%s\"}\n"
-                  "contexts:\n- name: fake\n  context: {cluster: fake, user: me}\nusers:\n- name: me\n  user: {%s%s}\n",
+                  "apiVersion: v1\nkind: Config\ncurrent-context: fake\nclusters:\n- name: fake\n  "
+                  "cluster: {server: \"%s\"}\n"
+                  "contexts:\n- name: fake\n  context: {cluster: fake, user: me}\nusers:\n- name: "
+                  "me\n  user: {%s%s}\n",
                   f->url, token != NULL ? "tokenFile: " : "", token != NULL ? token : "");
     fake_must(fclose(out) == 0, path);
 }
@@ -360,21 +372,29 @@ void fake_api_kubeconfig(const struct fake_api *f, const char *path, const char 
 
 void fake_node(char *out, size_t n, const char *name, const char *zone, const char *cpu)
 {
-    (void)snprintf(out, n,
-                   "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"uid\":\"uid-%s\",\"resourceVersion\":\"@\","
-                   "\"labels\":{\"kubernetes.io/hostname\":\"%s\",\"topology.kubernetes.io/zone\":\"%s\"}},\"spec\":{},\"status\":{"
-                   "\"allocatable\":{\"cpu\":\"%s\",\"memory\":\"64Gi\",\"pods\":\"110\"},\"capacity\":{\"cpu\":\"%s\",\"memory\":"
-                   "\"64Gi\",\"pods\":\"110\"},\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
-                   name, name, name, zone, cpu, cpu);
+    (void)snprintf(
+        out, n,
+        "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"uid\":\"uid-%s\","
+        "\"resourceVersion\":\"@\","
+        "\"labels\":{\"kubernetes.io/hostname\":\"%s\",\"topology.kubernetes.io/"
+        "zone\":\"%s\"}},\"spec\":{},\"status\":{"
+        "\"allocatable\":{\"cpu\":\"%s\",\"memory\":\"64Gi\",\"pods\":\"110\"},\"capacity\":{"
+        "\"cpu\":\"%s\",\"memory\":"
+        "\"64Gi\",\"pods\":\"110\"},\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
+        name, name, name, zone, cpu, cpu);
 }
 
-void fake_pod(char *out, size_t n, const char *ns, const char *name, const char *uid, const char *node, const char *cpu)
+void fake_pod(char *out, size_t n, const char *ns, const char *name, const char *uid,
+              const char *node, const char *cpu)
 {
     (void)snprintf(out, n,
-                   "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"%s\","
-                   "\"resourceVersion\":\"@\",\"labels\":{\"app\":\"arena\"}},\"spec\":{%s%s%s\"schedulerName\":\"spawnpoint\","
-                   "\"containers\":[{\"name\":\"server\",\"image\":\"x\",\"resources\":{\"requests\":{\"cpu\":\"%s\"}}}]},"
+                   "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
+                   "\"namespace\":\"%s\",\"uid\":\"%s\","
+                   "\"resourceVersion\":\"@\",\"labels\":{\"app\":\"arena\"}},\"spec\":{%s%s%"
+                   "s\"schedulerName\":\"spawnpoint\","
+                   "\"containers\":[{\"name\":\"server\",\"image\":\"x\",\"resources\":{"
+                   "\"requests\":{\"cpu\":\"%s\"}}}]},"
                    "\"status\":{\"phase\":\"%s\"}}",
-                   name, ns, uid, node[0] != '\0' ? "\"nodeName\":\"" : "", node, node[0] != '\0' ? "\"," : "", cpu,
-                   node[0] != '\0' ? "Running" : "Pending");
+                   name, ns, uid, node[0] != '\0' ? "\"nodeName\":\"" : "", node,
+                   node[0] != '\0' ? "\"," : "", cpu, node[0] != '\0' ? "Running" : "Pending");
 }

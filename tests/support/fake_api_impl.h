@@ -7,7 +7,7 @@
 #include "support/fake_api.h"
 
 #define RESOURCES_MAX 16
-#define FAULTS_MAX 64
+#define FAULTS_MAX    64
 
 struct fake_object {
     char ns[64], name[128];
@@ -58,6 +58,6 @@ struct connection {
 
 void fake_must(bool ok, const char *what);
 void fake_lock(struct fake_api *f);
-void fake_unlock(struct fake_api *f); /* and tells who waits */
+void fake_unlock(struct fake_api *f);                   /* and tells who waits */
 size_t fake_find(struct fake_api *f, const char *path); /* SIZE_MAX when it is not there */
-void *fake_serve(void *connection); /* one connection, to its end */
+void *fake_serve(void *connection);                     /* one connection, to its end */

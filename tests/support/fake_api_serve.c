@@ -48,15 +48,18 @@ static bool put_chunk(int fd, const char *p, size_t n)
 static bool put_head(int fd, const char *type)
 {
     char head[256];
-    (void)snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n", type);
+    (void)snprintf(head, sizeof head,
+                   "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n",
+                   type);
     return put_text(fd, head);
 }
 
 static bool put_body(int fd, int status, const char *more, const char *type, const char *body)
 {
     char head[512];
-    (void)snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n", status, type, more,
-                   strlen(body));
+    (void)snprintf(head, sizeof head,
+                   "HTTP/1.1 %d X\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n", status,
+                   type, more, strlen(body));
     return put_text(fd, head) && put_text(fd, body);
 }
 
@@ -71,7 +74,8 @@ static bool put_status(int fd, int status)
                          : status == 429 ? "TooManyRequests"
                          : status == 504 ? "Timeout"
                                          : "InternalError";
-    const char *details = status == 504 ? "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large "
+    const char *details = status == 504 ? "\"details\":{\"causes\":[{\"reason\":"
+                                          "\"ResourceVersionTooLarge\",\"message\":\"Too large "
                                           "resource version\"}],\"retryAfterSeconds\":1},"
                                         : "";
     if (status == 429 || status == 503 || status == 504) {
@@ -80,7 +84,8 @@ static bool put_status(int fd, int status)
         (void)snprintf(more, sizeof more, "Location: http://127.0.0.1:1/elsewhere\r\n");
     }
     (void)snprintf(body, sizeof body,
-                   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"told to answer "
+                   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+                   "\"Failure\",\"message\":\"told to answer "
                    "%d\",\"reason\":\"%s\",%s\"code\":%d}\n",
                    status, reason, details, status);
     return put_body(fd, status, more, "application/json", body);
@@ -99,9 +104,10 @@ static bool put_event(int fd, const char *type, const char *json)
 static bool put_bookmark(int fd, const char *kind, long version, bool end)
 {
     char json[512];
-    (void)snprintf(json, sizeof json,
-                   "{\"kind\":\"%s\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%ld\"%s}}", kind, version,
-                   end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
+    (void)snprintf(
+        json, sizeof json,
+        "{\"kind\":\"%s\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%ld\"%s}}",
+        kind, version, end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
     return put_event(fd, "BOOKMARK", json);
 }
 
@@ -133,7 +139,8 @@ static void wait_closed(struct fake_api *f, int fd)
 
 static void drip(struct fake_api *f, int fd)
 {
-    static const char text[] = "{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[";
+    static const char text[] = "{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{"
+                               "\"resourceVersion\":\"1\"},\"items\":[";
     (void)put_head(fd, "application/json");
     for (size_t i = 0; !stopping(f); i++) {
         if (!put_chunk(fd, i < sizeof text - 1 ? &text[i] : " ", 1)) {
@@ -149,7 +156,8 @@ static const char *query_value(const char *query, const char *key, char *out, si
 {
     size_t len = strlen(key);
     out[0] = '\0';
-    for (const char *p = query; p != NULL && *p != '\0'; p = strchr(p, '&') != NULL ? strchr(p, '&') + 1 : NULL) {
+    for (const char *p = query; p != NULL && *p != '\0';
+         p = strchr(p, '&') != NULL ? strchr(p, '&') + 1 : NULL) {
         if (strncmp(p, key, len) == 0 && p[len] == '=') {
             size_t size = strcspn(p + len + 1, "&");
             (void)snprintf(out, n, "%.*s", (int)size, p + len + 1);
@@ -165,12 +173,16 @@ static bool send_list(struct fake_api *f, struct connection *c, size_t at, const
     size_t n_body = 0;
     FILE *out = open_memstream(&body, &n_body);
     fake_must(out != NULL, "memory");
-    size_t limit = query_value(query, "limit", text, sizeof text) != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
-    size_t from = query_value(query, "continue", text, sizeof text) != NULL ? strtoul(text, NULL, 10) : 0;
+    size_t limit =
+        query_value(query, "limit", text, sizeof text) != NULL ? strtoul(text, NULL, 10) : SIZE_MAX;
+    size_t from =
+        query_value(query, "continue", text, sizeof text) != NULL ? strtoul(text, NULL, 10) : 0;
     fake_lock(f);
     const struct resource *r = &f->resources[at];
     size_t to = r->n - (from < r->n ? from : r->n) > limit ? from + limit : r->n;
-    (void)fprintf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%ld\"", r->kind, f->version);
+    (void)fprintf(
+        out, "{\"kind\":\"%sList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%ld\"",
+        r->kind, f->version);
     if (to < r->n) {
         (void)fprintf(out, ",\"continue\":\"%zu\",\"remainingItemCount\":%zu", to, r->n - to);
     }
@@ -181,7 +193,8 @@ static bool send_list(struct fake_api *f, struct connection *c, size_t at, const
     fake_unlock(f);
     (void)fprintf(out, "]}\n");
     (void)fclose(out);
-    bool ok = put_head(c->fd, "application/json") && put_chunk(c->fd, body, n_body) && put_text(c->fd, "0\r\n\r\n");
+    bool ok = put_head(c->fd, "application/json") && put_chunk(c->fd, body, n_body) &&
+              put_text(c->fd, "0\r\n\r\n");
     free(body);
     return ok;
 }
@@ -256,7 +269,8 @@ static bool watch_on(struct fake_api *f, struct connection *c, size_t at, long v
         if (cut != 0) {
             return end_watch(c, cut);
         }
-        if (bookmark && (!send_events(f, c, at, &version) || !put_bookmark(c->fd, f->resources[at].kind, now, false))) {
+        if (bookmark && (!send_events(f, c, at, &version) ||
+                         !put_bookmark(c->fd, f->resources[at].kind, now, false))) {
             return false;
         }
         char b;
@@ -287,15 +301,18 @@ static bool send_stream(struct fake_api *f, struct connection *c, size_t at, boo
     if (stop_short) {
         return ok && put_text(c->fd, "0\r\n\r\n");
     }
-    return ok && put_bookmark(c->fd, f->resources[at].kind, version, true) && watch_on(f, c, at, version);
+    return ok && put_bookmark(c->fd, f->resources[at].kind, version, true) &&
+           watch_on(f, c, at, version);
 }
 
 static bool send_watch(struct fake_api *f, struct connection *c, size_t at, const char *query)
 {
     char text[64];
-    long version = query_value(query, "resourceVersion", text, sizeof text) != NULL ? strtol(text, NULL, 10) : 0;
+    long version = query_value(query, "resourceVersion", text, sizeof text) != NULL
+                       ? strtol(text, NULL, 10)
+                       : 0;
     fake_lock(f);
-    bool gone = version < f->compacted, too_new = version > f->version;
+    bool gone = version<f->compacted, too_new = version> f->version;
     fake_unlock(f);
     if (too_new) {
         return put_status(c->fd, 504);
@@ -304,8 +321,11 @@ static bool send_watch(struct fake_api *f, struct connection *c, size_t at, cons
         return false;
     }
     if (gone) { /* as a real one: in the stream */
-        return put_event(c->fd, "ERROR", "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                                         "\"message\":\"too old resource version\",\"reason\":\"Expired\",\"code\":410}") &&
+        return put_event(c->fd, "ERROR",
+                         "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+                         "\"Failure\","
+                         "\"message\":\"too old resource "
+                         "version\",\"reason\":\"Expired\",\"code\":410}") &&
                put_text(c->fd, "0\r\n\r\n");
     }
     return watch_on(f, c, at, version);
@@ -313,7 +333,8 @@ static bool send_watch(struct fake_api *f, struct connection *c, size_t at, cons
 
 static bool send_long_event(int fd)
 {
-    static const char head[] = "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Node\",\"metadata\":{\"name\":\"";
+    static const char head[] =
+        "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Node\",\"metadata\":{\"name\":\"";
     char *p = malloc(LONG_EVENT);
     fake_must(p != NULL, "memory");
     memset(p, 'a', LONG_EVENT);
@@ -332,12 +353,14 @@ static bool misbehave(struct fake_api *f, struct connection *c, enum fake_fault 
     case FAKE_STATUS:
         return put_status(fd, arg);
     case FAKE_HTML:
-        return put_body(fd, 200, "", "text/html; charset=utf-8", "<html><body>{\"kind\":\"NodeList\"}</body></html>");
+        return put_body(fd, 200, "", "text/html; charset=utf-8",
+                        "<html><body>{\"kind\":\"NodeList\"}</body></html>");
     case FAKE_GARBAGE:
         return put_body(fd, 200, "", "application/json", "\x01\x02 this is no JSON }{\n");
     case FAKE_TRUNCATED:
         (void)put_head(fd, "application/json");
-        (void)put_text(fd, "ffff\r\n{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"1\"},\"it");
+        (void)put_text(fd, "ffff\r\n{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{"
+                           "\"resourceVersion\":\"1\"},\"it");
         return false;
     case FAKE_DRIP:
         drip(f, fd);
@@ -352,22 +375,28 @@ static bool misbehave(struct fake_api *f, struct connection *c, enum fake_fault 
         return put_body(fd, 200, "", "application/json", "{}\n");
     case FAKE_OTHER_KIND:
         return put_body(fd, 200, "", "application/json",
-                        "{\"kind\":\"SecretList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[]}\n");
+                        "{\"kind\":\"SecretList\",\"apiVersion\":\"v1\",\"metadata\":{"
+                        "\"resourceVersion\":\"7\"},\"items\":[]}\n");
     case FAKE_ERROR_EVENT:
         (void)snprintf(text, sizeof text,
-                       "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"told to\","
+                       "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+                       "\"Failure\",\"message\":\"told to\","
                        "\"reason\":\"X\",\"code\":%d}",
                        arg);
-        return put_head(fd, "application/json") && put_event(fd, "ERROR", text) && put_text(fd, "0\r\n\r\n");
+        return put_head(fd, "application/json") && put_event(fd, "ERROR", text) &&
+               put_text(fd, "0\r\n\r\n");
     case FAKE_LONG_EVENT:
         (void)send_long_event(fd);
         return false;
     case FAKE_NAMELESS:
         return put_head(fd, "application/json") &&
-               put_event(fd, "ADDED", "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\"}}") &&
+               put_event(fd, "ADDED",
+                         "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{"
+                         "\"resourceVersion\":\"9\"}}") &&
                put_text(fd, "0\r\n\r\n");
     case FAKE_UNKNOWN_TYPE:
-        return put_head(fd, "application/json") && put_event(fd, "REVERSED", "{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}") &&
+        return put_head(fd, "application/json") &&
+               put_event(fd, "REVERSED", "{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}") &&
                put_text(fd, "0\r\n\r\n");
     case FAKE_SHORT:
     default:
@@ -379,7 +408,8 @@ static struct fault take_fault(struct fake_api *f, const char *path, enum fake_r
 {
     for (size_t i = 0; i < f->n_faults; i++) {
         struct fault *t = &f->faults[i];
-        if ((t->path[0] == '\0' || strcmp(t->path, path) == 0) && (t->when == FAKE_ANY || t->when == sort) && t->times != 0) {
+        if ((t->path[0] == '\0' || strcmp(t->path, path) == 0) &&
+            (t->when == FAKE_ANY || t->when == sort) && t->times != 0) {
             t->times -= t->times > 0;
             return *t;
         }
@@ -413,7 +443,8 @@ static bool answer(struct connection *c)
                                                                              : FAKE_LIST;
     fake_lock(f);
     size_t at = fake_find(f, path);
-    bool exists = at != SIZE_MAX && f->resources[at].exists, ok = allowed(f, c->head), refuse = f->no_streams;
+    bool exists = at != SIZE_MAX && f->resources[at].exists, ok = allowed(f, c->head),
+         refuse = f->no_streams;
     struct fault t = take_fault(f, path, sort);
     if (at != SIZE_MAX) {
         f->resources[at].counts[sort]++;

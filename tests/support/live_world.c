@@ -60,7 +60,8 @@ void world_make(struct live_world *w)
 
 void world_serve(struct live_world *w)
 {
-    net_start(&w->s, (const char *const[]){"--kubeconfig", w->kubeconfig, "--config", w->config, "--api-timeout", PATIENCE, NULL});
+    net_start(&w->s, (const char *const[]){"--kubeconfig", w->kubeconfig, "--config", w->config,
+                                           "--api-timeout", PATIENCE, NULL});
 }
 
 void world_done(struct live_world *w)
@@ -95,7 +96,8 @@ void world_wait_ready(struct live_world *w, int status, const char *text)
     }
     net_call(w->s.admin, "GET", "/readyz?verbose", NULL, &r);
     net_read_log(&w->s, 100);
-    fail_msg("/readyz: expected %d \"%s\", got %d %s\n%s", status, text, r.status, r.body, w->s.log);
+    fail_msg("/readyz: expected %d \"%s\", got %d %s\n%s", status, text, r.status, r.body,
+             w->s.log);
 }
 
 void world_wait_metric(struct live_world *w, const char *series, double least)
@@ -107,7 +109,8 @@ void world_wait_metric(struct live_world *w, const char *series, double least)
         (void)usleep(20000);
     }
     net_read_log(&w->s, 100);
-    fail_msg("%s: expected at least %g, got %g\n%s", series, least, net_metric(&w->s, series), w->s.log);
+    fail_msg("%s: expected at least %g, got %g\n%s", series, least, net_metric(&w->s, series),
+             w->s.log);
 }
 
 void world_wait_exactly(struct live_world *w, const char *series, double v)
@@ -148,7 +151,8 @@ void world_expect_decided(struct live_world *w, const char *pod)
     char first[64];
     double before = net_metric(&w->s, "spawnpoint_decision_fallback_total{policy=\"passthrough\"}");
     assert_int_equal(world_ask(w, pod, first, sizeof first), 1);
-    assert_true(net_metric(&w->s, "spawnpoint_decision_fallback_total{policy=\"passthrough\"}") == before);
+    assert_true(net_metric(&w->s, "spawnpoint_decision_fallback_total{policy=\"passthrough\"}") ==
+                before);
 }
 
 void world_expect_fallback(struct live_world *w, const char *pod)
@@ -156,7 +160,8 @@ void world_expect_fallback(struct live_world *w, const char *pod)
     char first[64];
     double before = net_metric(&w->s, "spawnpoint_decision_fallback_total{policy=\"passthrough\"}");
     assert_int_equal(world_ask(w, pod, first, sizeof first), 2);
-    assert_true(net_metric(&w->s, "spawnpoint_decision_fallback_total{policy=\"passthrough\"}") == before + 1);
+    assert_true(net_metric(&w->s, "spawnpoint_decision_fallback_total{policy=\"passthrough\"}") ==
+                before + 1);
 }
 
 void world_in_step(struct live_world *w)

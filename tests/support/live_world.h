@@ -8,12 +8,13 @@
 #include "support/net_client.h"
 
 #define PATIENCE "400ms"
-#define SOON_MS 8000
-#define RESTARTS(resource, reason) "spawnpoint_watch_restarts_total{resource=\"" resource "\",reason=\"" reason "\"}"
+#define SOON_MS  8000
+#define RESTARTS(resource, reason) \
+    "spawnpoint_watch_restarts_total{resource=\"" resource "\",reason=\"" reason "\"}"
 #define RELISTS "spawnpoint_relists_total{resource=\"nodes\"}"
-#define NODES "spawnpoint_cache_objects{kind=\"nodes\"}"
-#define PODS "spawnpoint_cache_objects{kind=\"pods\"}"
-#define HEAD "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
+#define NODES   "spawnpoint_cache_objects{kind=\"nodes\"}"
+#define PODS    "spawnpoint_cache_objects{kind=\"pods\"}"
+#define HEAD    "apiVersion: spawnpoint.dev/v1alpha1\nkind: SpawnpointConfiguration\n"
 
 struct live_world {
     struct fake_api *api;

@@ -95,14 +95,27 @@ static void lists_that_lie(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "{", "{}", "[]", "null", "7", "{\"items\":[]}", "{\"metadata\":{\"resourceVersion\":\"\"},\"items\":[]}",
-        "{\"metadata\":{\"resourceVersion\":\"1\"}}", "{\"metadata\":{\"resourceVersion\":1},\"items\":[]}",
-        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[0]}", "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[[{}]]}",
-        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{},]}", "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{}{}]}",
+        "",
+        "{",
+        "{}",
+        "[]",
+        "null",
+        "7",
+        "{\"items\":[]}",
+        "{\"metadata\":{\"resourceVersion\":\"\"},\"items\":[]}",
+        "{\"metadata\":{\"resourceVersion\":\"1\"}}",
+        "{\"metadata\":{\"resourceVersion\":1},\"items\":[]}",
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[0]}",
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[[{}]]}",
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{},]}",
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{}{}]}",
         "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{\"metadata\":{\"name\":\"\x01\"}}]}",
-        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}}", "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]} x",
-        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":{}}", "<html></html>"};
-    static const char good[] = "{\"kind\":\"XList\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\" : [ {\"metadata\":{\"name\":"
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}}",
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]} x",
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":{}}",
+        "<html></html>"};
+    static const char good[] = "{\"kind\":\"XList\",\"metadata\":{\"resourceVersion\":\"1\"},"
+                               "\"items\" : [ {\"metadata\":{\"name\":"
                                "\"a]}\\\"{\"}} , {\"metadata\":{\"name\":\"b\"}} ] }\n";
     for (size_t i = 0; i < SP_COUNTOF(bad); i++) {
         struct seen s = {0};
@@ -156,7 +169,8 @@ static void streams_in_pieces(void **state)
                 assert_int_equal(kube_lines_feed(&l, body.p + at, n, count_line, &s, &err), 0);
             }
             assert_false(kube_lines_pending(&l));
-            assert_true(f == 0 ? s.types[KUBE_ADDED] == 1 && s.types[KUBE_DELETED] == 1 && s.types[KUBE_MODIFIED] > 1
+            assert_true(f == 0 ? s.types[KUBE_ADDED] == 1 && s.types[KUBE_DELETED] == 1 &&
+                                     s.types[KUBE_MODIFIED] > 1
                                : s.types[KUBE_ADDED] > 1 && s.types[KUBE_BOOKMARK] >= 1);
             assert_true(s.end == (f == 1));
             assert_true(s.last[0] != '\0');
@@ -202,14 +216,17 @@ static void keys(void **state)
     char name[32];
     for (unsigned i = 0; i < 5000; i++) {
         int n = snprintf(name, sizeof name, "n%u", i);
-        assert_int_equal(kube_keys_put(&k, STR("ns"), (struct str){name, (size_t)n}, STR("u1"), 1, &was, &err), 0);
+        assert_int_equal(
+            kube_keys_put(&k, STR("ns"), (struct str){name, (size_t)n}, STR("u1"), 1, &was, &err),
+            0);
         assert_int_equal(was, KUBE_KEY_NEW);
     }
     assert_int_equal(kube_keys_put(&k, STR("ns"), STR("n7"), STR("u1"), 2, &was, &err), 0);
     assert_int_equal(was, KUBE_KEY_SAME);
     assert_int_equal(kube_keys_put(&k, STR("ns"), STR("n8"), STR("u2"), 2, &was, &err), 0);
     assert_int_equal(was, KUBE_KEY_OTHER_UID);
-    assert_false(kube_keys_take(&k, STR("ns"), STR("n8"), STR("u1"))); /* the old one's end comes late */
+    assert_false(
+        kube_keys_take(&k, STR("ns"), STR("n8"), STR("u1"))); /* the old one's end comes late */
     assert_true(kube_keys_take(&k, STR("ns"), STR("n9"), STR("u1")));
     assert_false(kube_keys_take(&k, STR("ns"), STR("n9"), STR_NONE));
     unsigned gone = 0;
@@ -277,7 +294,8 @@ static int64_t wait_after(struct kube_sync *s, int64_t *now_ms, int status, int6
 static void back_off(void **state)
 {
     (void)state;
-    static const struct kube_resource r = {.name = "things", .group = "", .path = "/things", .kind = "Thing"};
+    static const struct kube_resource r = {
+        .name = "things", .group = "", .path = "/things", .kind = "Thing"};
     enum kube_fault last = KUBE_FINE;
     struct kube_sync_sink sink = {&last, up, down, swept, heard, faulted, listed};
     struct kube_sync s;
@@ -304,8 +322,12 @@ static void back_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_in_pieces), cmocka_unit_test(lists_that_lie), cmocka_unit_test(streams_in_pieces),
-        cmocka_unit_test(statuses),        cmocka_unit_test(keys),           cmocka_unit_test(back_off),
+        cmocka_unit_test(pages_in_pieces),
+        cmocka_unit_test(lists_that_lie),
+        cmocka_unit_test(streams_in_pieces),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(back_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,11 @@
 
 #include "daemon/kubeconfig.h"
 
-#define PEM "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+#define PEM   "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 #define PEM64 "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCkFBQUEKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo="
-#define FRAME(cluster, user)                                                                                            \
-    "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- name: c\n  context: {cluster: k, user: u}\n"        \
+#define FRAME(cluster, user)                                                              \
+    "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- name: c\n  context: " \
+    "{cluster: k, user: u}\n"                                                             \
     "clusters:\n- name: k\n  cluster: " cluster "\nusers:\n- name: u\n  user: " user "\n"
 #define SERVER "{server: \"https://api:6443/\"}"
 
@@ -68,8 +69,10 @@ static void expect_error(const char *text, unsigned line, const char *part)
     struct kubeconfig k;
     struct err err = ERR_NONE;
     assert_true(kubeconfig_load(&env, &k, &err) < 0);
-    if (strstr(err.text, part) == NULL || err.line != line || (line > 0 && strstr(err.file, "/config") == NULL)) {
-        fail_msg("expected line %u \"%s\", got %s:%u: %s", line, part, err.file, err.line, err.text);
+    if (strstr(err.text, part) == NULL || err.line != line ||
+        (line > 0 && strstr(err.file, "/config") == NULL)) {
+        fail_msg("expected line %u \"%s\", got %s:%u: %s", line, part, err.file, err.line,
+                 err.text);
     }
 }
 
@@ -80,7 +83,8 @@ static void embedded_data_and_token(void **state)
     struct err err = ERR_NONE;
     struct buf token CLEANUP_BUF;
     buf_init(&token, 1024);
-    expect(FRAME("{server: \"https://api:6443//\", certificate-authority-data: " PEM64 ", tls-server-name: inner}",
+    expect(FRAME("{server: \"https://api:6443//\", certificate-authority-data: " PEM64
+                 ", tls-server-name: inner}",
                  "{client-certificate-data: " PEM64 ", client-key-data: " PEM64 ", token: abc}"),
            &k);
     assert_string_equal(k.server, "https://api:6443");
@@ -103,7 +107,9 @@ static void files_start_from_the_folder(void **state)
     buf_init(&token, 1024);
     (void)put("ca.pem", PEM);
     (void)put("tok", "  one\n");
-    expect(FRAME("{server: \"https://api\", certificate-authority: ca.pem}", "{tokenFile: tok, token: other}"), &k);
+    expect(FRAME("{server: \"https://api\", certificate-authority: ca.pem}",
+                 "{tokenFile: tok, token: other}"),
+           &k);
     assert_true(str_starts(str_c(k.identity.ca_file), str_c(dir)));
     assert_int_equal(kubeconfig_token(&k, &token, &err), 0);
     assert_string_equal(token.p, "one"); /* the file wins */
@@ -123,7 +129,8 @@ static void lists_are_merged_first_wins(void **state)
     struct kubeconfig k;
     struct err err = ERR_NONE;
     char list[512];
-    const char *a = put("a", "current-context: c\nclusters:\n- {name: k, cluster: {server: \"https://first\"}}\n");
+    const char *a = put(
+        "a", "current-context: c\nclusters:\n- {name: k, cluster: {server: \"https://first\"}}\n");
     const char *b = put("b", FRAME("{server: \"https://second\"}", "{token: t}"));
     (void)snprintf(list, sizeof list, "%s/missing:%s::%s", dir, a, b);
     struct kubeconfig_env env = {.kubeconfig = list, .home = "/nowhere"};
@@ -146,7 +153,8 @@ static void home_then_pod(void **state)
     struct kubeconfig k;
     struct err err = ERR_NONE;
     char sub[128];
-    struct kubeconfig_env env = {.home = dir, .service_host = "10.0.0.1", .service_port = "443", .account_dir = dir};
+    struct kubeconfig_env env = {
+        .home = dir, .service_host = "10.0.0.1", .service_port = "443", .account_dir = dir};
     (void)put("token", "secret");
     (void)put("ca.crt", PEM);
     assert_int_equal(kubeconfig_load(&env, &k, &err), 0);
@@ -160,7 +168,8 @@ static void home_then_pod(void **state)
     (void)snprintf(sub, sizeof sub, "%s/.kube", dir);
     assert_int_equal(mkdir(sub, 0700), 0);
     (void)put(".kube/config", FRAME(SERVER, "{}"));
-    assert_int_equal(kubeconfig_load(&env, &k, &err), 0); /* a file of the user comes first, as in kubectl */
+    assert_int_equal(kubeconfig_load(&env, &k, &err),
+                     0); /* a file of the user comes first, as in kubectl */
     assert_string_equal(k.server, "https://api:6443");
     kubeconfig_done(&k);
     (void)put("none", "");
@@ -175,20 +184,28 @@ static void home_then_pod(void **state)
 static void refused_with_the_place(void **state)
 {
     (void)state;
-    expect_error(FRAME(SERVER, "{exec: {command: aws}}"), 12, "exec \"aws\": credential plug-ins are not run");
+    expect_error(FRAME(SERVER, "{exec: {command: aws}}"), 12,
+                 "exec \"aws\": credential plug-ins are not run");
     expect_error(FRAME(SERVER, "{auth-provider: {name: gcp}}"), 12, "auth-provider \"gcp\"");
-    expect_error(FRAME(SERVER, "{username: me, password: x}"), 12, "username: API servers take no passwords");
+    expect_error(FRAME(SERVER, "{username: me, password: x}"), 12,
+                 "username: API servers take no passwords");
     expect_error(FRAME(SERVER, "{as: root, token: t}"), 12, "as: acting as another user");
-    expect_error(FRAME(SERVER, "{client-certificate-data: \"!!!\"}"), 12, "client-certificate-data: expected base64");
-    expect_error(FRAME(SERVER, "{client-certificate-data: " PEM64 "}"), 12, "client-certificate is given without client-key");
+    expect_error(FRAME(SERVER, "{client-certificate-data: \"!!!\"}"), 12,
+                 "client-certificate-data: expected base64");
+    expect_error(FRAME(SERVER, "{client-certificate-data: " PEM64 "}"), 12,
+                 "client-certificate is given without client-key");
     expect_error(FRAME(SERVER, "{client-certificate: gone.pem}"), 12, "gone.pem: No such file");
     expect_error(FRAME(SERVER, "{tokenFile: gone}"), 12, "tokenFile: cannot read");
     expect_error(FRAME("{server: ftp://x}", "{}"), 9, "cluster \"k\": server: expected https://");
     expect_error(FRAME("{server: \"https://me:pw@x\"}", "{}"), 9, "server: expected");
-    expect_error(FRAME("{server: \"https://x\", certificate-authority-data: QUFB}", "{}"), 9, "expected base64 of a PEM file");
-    expect_error(FRAME("{server: \"https://x\", certificate-authority-data: " PEM64 ", insecure-skip-tls-verify: true}", "{}"), 9,
-                 "insecure-skip-tls-verify: a certificate-authority is given too");
-    expect_error("apiVersion: v1\nkind: Config\ncurrent-context: z\n", 0, "context \"z\" is named but not there");
+    expect_error(FRAME("{server: \"https://x\", certificate-authority-data: QUFB}", "{}"), 9,
+                 "expected base64 of a PEM file");
+    expect_error(FRAME("{server: \"https://x\", certificate-authority-data: " PEM64
+                       ", insecure-skip-tls-verify: true}",
+                       "{}"),
+                 9, "insecure-skip-tls-verify: a certificate-authority is given too");
+    expect_error("apiVersion: v1\nkind: Config\ncurrent-context: z\n", 0,
+                 "context \"z\" is named but not there");
     expect_error("apiVersion: v1\nkind: Config\n", 0, "current-context is not set");
     expect_error("apiVersion: v1\nkind: Pod\n", 0, "this is no kubeconfig");
     expect_error("", 0, "is empty");
