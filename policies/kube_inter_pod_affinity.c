@@ -25,7 +25,8 @@ struct term_view {
 struct affinity_state {
     struct term_view *affinity, *anti, *existing;
     uint32_t n_affinity, n_anti, n_existing;
-    const int64_t **both;  /* several affinity terms: pods that match all of them, by term and domain */
+    const int64_t *
+        *both; /* several affinity terms: pods that match all of them, by term and domain */
     bool first_of_series;
 };
 
@@ -47,16 +48,19 @@ static bool term_reaches(const struct cluster *c, const struct pod_term *t, sym 
             return true;
         }
     }
-    return !t->ns_selector.nothing && selector_matches(&t->ns_selector, cluster_namespace_labels(c, ns), c->syms);
+    return !t->ns_selector.nothing &&
+           selector_matches(&t->ns_selector, cluster_namespace_labels(c, ns), c->syms);
 }
 
-static bool term_matches(const struct cluster *c, const struct pod_term *t, sym ns, labelset_ix labels)
+static bool term_matches(const struct cluster *c, const struct pod_term *t, sym ns,
+                         labelset_ix labels)
 {
-    return term_reaches(c, t, ns) && selector_matches(&t->selector, cluster_labels(c, labels), c->syms);
+    return term_reaches(c, t, ns) &&
+           selector_matches(&t->selector, cluster_labels(c, labels), c->syms);
 }
 
-static int open_terms(struct policy_ctx *ctx, struct arena *arena, const struct pod_term *terms, uint32_t n,
-                      struct term_group **ret, struct err *err)
+static int open_terms(struct policy_ctx *ctx, struct arena *arena, const struct pod_term *terms,
+                      uint32_t n, struct term_group **ret, struct err *err)
 {
     struct term_group *g = arena_calloc(arena, n + 1u, sizeof *g);
     if (!g) {
@@ -74,7 +78,8 @@ static int open_terms(struct policy_ctx *ctx, struct arena *arena, const struct 
     return 0;
 }
 
-static int affinity_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret_state, struct err *err)
+static int affinity_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret_state,
+                                struct err *err)
 {
     const struct pod_class *cls = ctx->cls;
     struct affinity_class *s = arena_calloc(arena, 1, sizeof *s);
@@ -89,8 +94,8 @@ static int affinity_class_begin(struct policy_ctx *ctx, struct arena *arena, voi
     return r < 0 ? r : open_terms(ctx, arena, cls->anti_required, s->n_anti, &s->anti, err);
 }
 
-static int existing_add(struct policy_ctx *ctx, struct affinity_class *s, const struct pod_term *t, bool per_pod,
-                        struct err *err)
+static int existing_add(struct policy_ctx *ctx, struct affinity_class *s, const struct pod_term *t,
+                        bool per_pod, struct err *err)
 {
     if (s->n_existing == s->cap_existing) {
         uint32_t cap = s->cap_existing ? 2 * s->cap_existing : 8;
@@ -116,7 +121,8 @@ static int existing_add(struct policy_ctx *ctx, struct affinity_class *s, const 
 static bool existing_known(const struct affinity_class *s, const struct pod_term *t, bool per_pod)
 {
     for (uint32_t i = 0; i < s->n_existing && !per_pod; i++) {
-        if (!s->existing[i].per_pod && s->existing[i].term->carrier == t->carrier && s->existing[i].term->topo.v == t->topo.v) {
+        if (!s->existing[i].per_pod && s->existing[i].term->carrier == t->carrier &&
+            s->existing[i].term->topo.v == t->topo.v) {
             return true;
         }
     }
@@ -133,8 +139,10 @@ static int existing_learn(struct policy_ctx *ctx, struct affinity_class *s, stru
             const struct pod_term *t = &other->anti_required[i];
             bool per_pod = names_sibling_key(c, &t->selector);
             bool may = term_reaches(c, t, ctx->cls->ns) &&
-                       (per_pod || selector_matches(&t->selector, cluster_labels(c, ctx->cls->labels), c->syms));
-            int r = may && !existing_known(s, t, per_pod) ? existing_add(ctx, s, t, per_pod, err) : 0;
+                       (per_pod || selector_matches(&t->selector,
+                                                    cluster_labels(c, ctx->cls->labels), c->syms));
+            int r =
+                may && !existing_known(s, t, per_pod) ? existing_add(ctx, s, t, per_pod, err) : 0;
             if (r < 0) {
                 return r;
             }
@@ -143,8 +151,8 @@ static int existing_learn(struct policy_ctx *ctx, struct affinity_class *s, stru
     return 0;
 }
 
-static int read_views(struct policy_ctx *ctx, struct term_group *g, uint32_t n, struct term_view **ret,
-                      uint32_t *ret_n, struct err *err)
+static int read_views(struct policy_ctx *ctx, struct term_group *g, uint32_t n,
+                      struct term_view **ret, uint32_t *ret_n, struct err *err)
 {
     struct term_view *v = arena_calloc(ctx->scratch, n + 1u, sizeof *v);
     uint32_t kept = 0;
@@ -152,8 +160,9 @@ static int read_views(struct policy_ctx *ctx, struct term_group *g, uint32_t n, 
         return err_nomem(err);
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (g[i].per_pod && !selector_matches(&g[i].term->selector, cluster_labels(ctx->c, ctx->pod->labels),
-                                              ctx->c->syms)) {
+        if (g[i].per_pod &&
+            !selector_matches(&g[i].term->selector, cluster_labels(ctx->c, ctx->pod->labels),
+                              ctx->c->syms)) {
             continue;
         }
         v[kept].term = g[i].term;
@@ -194,7 +203,8 @@ static int64_t count_matching_all(const struct policy_ctx *ctx, uint32_t row)
 }
 
 /* With several terms a pod counts only if it matches all of them, which no single counter tells. */
-static int count_both(struct policy_ctx *ctx, struct affinity_state *s, int64_t *ret_total, struct err *err)
+static int count_both(struct policy_ctx *ctx, struct affinity_state *s, int64_t *ret_total,
+                      struct err *err)
 {
     const struct cluster *c = ctx->c;
     int64_t **sums = arena_calloc(ctx->scratch, s->n_affinity, sizeof *sums);
@@ -242,9 +252,11 @@ static int affinity_prepare(struct policy_ctx *ctx, struct err *err)
         return err_nomem(err);
     }
     ctx->state = s;
-    if ((r = read_views(ctx, cs->affinity, cs->n_affinity, &s->affinity, &s->n_affinity, err)) < 0 ||
+    if ((r = read_views(ctx, cs->affinity, cs->n_affinity, &s->affinity, &s->n_affinity, err)) <
+            0 ||
         (r = read_views(ctx, cs->anti, cs->n_anti, &s->anti, &s->n_anti, err)) < 0 ||
-        (r = read_views(ctx, cs->existing, cs->n_existing, &s->existing, &s->n_existing, err)) < 0) {
+        (r = read_views(ctx, cs->existing, cs->n_existing, &s->existing, &s->n_existing, err)) <
+            0) {
         return r;
     }
     if (s->n_affinity > 0) {
@@ -257,7 +269,8 @@ static int affinity_prepare(struct policy_ctx *ctx, struct err *err)
     return r;
 }
 
-static bool affinity_holds(const struct policy_ctx *ctx, const struct affinity_state *s, node_ix node)
+static bool affinity_holds(const struct policy_ctx *ctx, const struct affinity_state *s,
+                           node_ix node)
 {
     bool all = true;
     for (uint32_t k = 0; k < s->n_affinity; k++) {
@@ -271,7 +284,8 @@ static bool affinity_holds(const struct policy_ctx *ctx, const struct affinity_s
     return all || s->first_of_series;
 }
 
-static bool any_there(const struct policy_ctx *ctx, const struct term_view *v, uint32_t n, node_ix node)
+static bool any_there(const struct policy_ctx *ctx, const struct term_view *v, uint32_t n,
+                      node_ix node)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t d = cluster_domain(ctx->c, v[k].term->topo, node).v;
@@ -282,7 +296,8 @@ static bool any_there(const struct policy_ctx *ctx, const struct term_view *v, u
     return false;
 }
 
-static void affinity_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void affinity_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                            struct verdict *ret)
 {
     const struct affinity_state *s = ctx->state;
     for (uint32_t i = 0; i < n; i++) {

@@ -8,7 +8,8 @@ static int affinity_prepare(struct policy_ctx *ctx, struct err *err)
     return ctx->cls->node_selector.n == 0 && !ctx->cls->has_node_required ? POLICY_SKIP : 0;
 }
 
-static void affinity_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void affinity_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                            struct verdict *ret)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (!match_node_selection(ctx, nodes[i])) {

@@ -8,7 +8,8 @@ static int node_name_prepare(struct policy_ctx *ctx, struct err *err)
     return ctx->pod->node_name.v == 0 ? POLICY_SKIP : 0;
 }
 
-static void node_name_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void node_name_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                             struct verdict *ret)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (ctx->c->facts[nodes[i].v].name.v != ctx->pod->node_name.v) {

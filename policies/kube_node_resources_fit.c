@@ -15,7 +15,8 @@ static int64_t res_used(const struct cluster *c, uint32_t res, uint32_t row)
 }
 
 /* Writes every failure of a node, at most max; returns how many there are. */
-static uint32_t fit_failures(const struct policy_ctx *ctx, uint32_t row, struct verdict *out, uint32_t max)
+static uint32_t fit_failures(const struct policy_ctx *ctx, uint32_t row, struct verdict *out,
+                             uint32_t max)
 {
     const struct cluster *c = ctx->c;
     uint32_t n = 0;
@@ -44,7 +45,8 @@ static uint32_t fit_failures(const struct policy_ctx *ctx, uint32_t row, struct 
     return n;
 }
 
-static void fit_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void fit_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                       struct verdict *ret)
 {
     for (uint32_t i = 0; i < n; i++) {
         struct verdict all[32];
@@ -59,7 +61,8 @@ static void fit_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint3
     }
 }
 
-static void fit_reasons(const struct policy_ctx *ctx, node_ix node, struct verdict *ret, uint32_t max, uint32_t *ret_n)
+static void fit_reasons(const struct policy_ctx *ctx, node_ix node, struct verdict *ret,
+                        uint32_t max, uint32_t *ret_n)
 {
     uint32_t n = fit_failures(ctx, node.v, ret, max);
     *ret_n = n < max ? n : max;
@@ -84,7 +87,8 @@ static struct part fit_part(const struct policy_ctx *ctx, uint32_t res, uint32_t
     return (struct part){res_alloc(c, res, row), (int64_t)((uint64_t)pod + (uint64_t)node)};
 }
 
-static void least_score(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *ret_raw)
+static void least_score(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                        int64_t *ret_raw)
 {
     for (uint32_t i = 0; i < n; i++) {
         int64_t sum = 0, weights = 0;
@@ -100,7 +104,8 @@ static void least_score(const struct policy_ctx *ctx, const node_ix *nodes, uint
     }
 }
 
-static void most_score(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, int64_t *ret_raw)
+static void most_score(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                       int64_t *ret_raw)
 {
     for (uint32_t i = 0; i < n; i++) {
         int64_t sum = 0, weights = 0;
@@ -116,9 +121,9 @@ static void most_score(const struct policy_ctx *ctx, const node_ix *nodes, uint3
     }
 }
 
-#define FIT_FILTER                                                                                       \
-    .name = "NodeResourcesFit", .unit = "points", .filter_dep = DEP_NODE, .cost_dep = DEP_NODE,          \
-    .judged_live = true, .judged_snapshot = true, .full_last = true, .filter = fit_filter,               \
+#define FIT_FILTER                                                                              \
+    .name = "NodeResourcesFit", .unit = "points", .filter_dep = DEP_NODE, .cost_dep = DEP_NODE, \
+    .judged_live = true, .judged_snapshot = true, .full_last = true, .filter = fit_filter,      \
     .reasons = fit_reasons
 
 const struct policy policy_kube_node_resources_fit = {FIT_FILTER};

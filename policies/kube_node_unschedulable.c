@@ -10,7 +10,8 @@ static int unschedulable_prepare(struct policy_ctx *ctx, struct err *err)
     return match_tolerates(ctx, &cordon) ? POLICY_SKIP : 0;
 }
 
-static void unschedulable_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void unschedulable_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                                 struct verdict *ret)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (ctx->c->flags[nodes[i].v] & NODE_CORDONED) {

@@ -5,7 +5,7 @@
 struct constraint {
     const struct spread_term *term;
     struct group *group;
-    uint32_t n_hard;            /* of the class: for group admission */
+    uint32_t n_hard; /* of the class: for group admission */
     const struct spread_term *const *hard;
 };
 struct spread_class {
@@ -34,11 +34,13 @@ static bool spread_admits(const struct policy_ctx *ctx, node_ix node, const void
     return !k->term->honor_taints || !match_untolerated(ctx, node);
 }
 
-static int spread_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret_state, struct err *err)
+static int spread_class_begin(struct policy_ctx *ctx, struct arena *arena, void **ret_state,
+                              struct err *err)
 {
     const struct pod_class *cls = ctx->cls;
     struct spread_class *s = arena_calloc(arena, 1, sizeof *s);
-    const struct spread_term **hard = arena_calloc(arena, cls->n_spread + 1u, sizeof(struct spread_term *));
+    const struct spread_term **hard =
+        arena_calloc(arena, cls->n_spread + 1u, sizeof(struct spread_term *));
     if (!s || !hard) {
         return err_nomem(err);
     }
@@ -87,7 +89,8 @@ static int32_t counts_itself(const struct policy_ctx *ctx, const struct spread_t
     if (!ctx->c->counters[term->counter].sibling_keys) {
         return term->matches_self;
     }
-    return selector_matches(&term->selector, cluster_labels(ctx->c, ctx->pod->labels), ctx->c->syms);
+    return selector_matches(&term->selector, cluster_labels(ctx->c, ctx->pod->labels),
+                            ctx->c->syms);
 }
 
 static int spread_prepare(struct policy_ctx *ctx, struct err *err)
@@ -113,7 +116,8 @@ static int spread_prepare(struct policy_ctx *ctx, struct err *err)
     return 0;
 }
 
-static enum reason judge_limit(const struct policy_ctx *ctx, const struct spread_limit *l, node_ix node)
+static enum reason judge_limit(const struct policy_ctx *ctx, const struct spread_limit *l,
+                               node_ix node)
 {
     dom_ix d = cluster_domain(ctx->c, l->term->topo, node);
     if (d.v == 0) {
@@ -123,7 +127,8 @@ static enum reason judge_limit(const struct policy_ctx *ctx, const struct spread
     return count + l->self - l->least > l->term->max_skew ? REASON_SPREAD : REASON_NONE;
 }
 
-static void spread_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void spread_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                          struct verdict *ret)
 {
     const struct spread_class *s = ctx->class_state;
     const struct spread_limit *limits = ctx->state;

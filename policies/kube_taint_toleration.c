@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/policy.h"
 
-static void taint_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void taint_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                         struct verdict *ret)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (match_untolerated(ctx, nodes[i])) {

@@ -5,16 +5,17 @@
 #include "engine/policy.h"
 
 struct volume_claim {
-    const struct pvc_row *pvc;                 /* NULL: not known */
-    const struct pv_row *pv;                   /* the bound one; NULL: unbound, or not known */
-    const struct storage_class_row *cls;       /* of an unbound claim; NULL: none or not known */
+    const struct pvc_row *pvc;           /* NULL: not known */
+    const struct pv_row *pv;             /* the bound one; NULL: unbound, or not known */
+    const struct storage_class_row *cls; /* of an unbound claim; NULL: none or not known */
     bool bound;
 };
 struct volume_claims {
     struct volume_claim *p;
     uint32_t n;
 };
-static inline int volume_claims_read(struct policy_ctx *ctx, struct volume_claims *ret, struct err *err)
+static inline int volume_claims_read(struct policy_ctx *ctx, struct volume_claims *ret,
+                                     struct err *err)
 {
     const struct cluster *c = ctx->c;
     struct volume_claim *p = arena_calloc(ctx->scratch, ctx->pod->n_claims, sizeof *p);

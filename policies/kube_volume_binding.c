@@ -10,7 +10,7 @@ struct binding_state {
     struct volume_claims claims; /* smaller requests first */
     bool *taken;                 /* by volume; NULL: no claim waits, or no volume is there */
     uint32_t n_pvs;
-    uint32_t *mine;              /* chosen for this pod's claims on the node that is judged */
+    uint32_t *mine; /* chosen for this pod's claims on the node that is judged */
 };
 
 static bool waits(const struct volume_claim *v)
@@ -18,7 +18,8 @@ static bool waits(const struct volume_claim *v)
     return !v->bound && v->pvc->volume_name.v == 0 && v->cls && v->cls->wait_for_first_consumer;
 }
 
-static bool any_term(const struct policy_ctx *ctx, const struct node_term *terms, uint32_t n, node_ix node)
+static bool any_term(const struct policy_ctx *ctx, const struct node_term *terms, uint32_t n,
+                     node_ix node)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (match_node_term(ctx, &terms[i], node)) {
@@ -28,24 +29,27 @@ static bool any_term(const struct policy_ctx *ctx, const struct node_term *terms
     return false;
 }
 
-static bool fits(const struct policy_ctx *ctx, const struct pvc_row *pvc, const struct pv_row *pv, node_ix node)
+static bool fits(const struct policy_ctx *ctx, const struct pvc_row *pvc, const struct pv_row *pv,
+                 node_ix node)
 {
     const struct cluster *c = ctx->c;
-    return pv->available && pv->storage_class.v == pvc->storage_class.v && pv->block == pvc->block &&
-           (pv->access_modes & pvc->access_modes) == pvc->access_modes &&
+    return pv->available && pv->storage_class.v == pvc->storage_class.v &&
+           pv->block == pvc->block && (pv->access_modes & pvc->access_modes) == pvc->access_modes &&
            quantity_cmp(pv->capacity, pvc->request) >= 0 &&
-           (pvc->selector.nothing || selector_matches(&pvc->selector, cluster_labels(c, pv->labels), c->syms)) &&
+           (pvc->selector.nothing ||
+            selector_matches(&pvc->selector, cluster_labels(c, pv->labels), c->syms)) &&
            (!pv->has_node_affinity || any_term(ctx, pv->terms, pv->n_terms, node));
 }
 
 /* The volume for a claim on a node: the one made for it (or none, when that one does not fit), else the smallest. */
-static uint32_t find_volume(const struct policy_ctx *ctx, const struct binding_state *s, const struct pvc_row *pvc,
-                            uint32_t n_mine, node_ix node)
+static uint32_t find_volume(const struct policy_ctx *ctx, const struct binding_state *s,
+                            const struct pvc_row *pvc, uint32_t n_mine, node_ix node)
 {
     uint32_t best = IX_NONE;
     for (uint32_t i = 0; i < s->n_pvs; i++) {
         const struct pv_row *pv = cluster_pv(ctx->c, i);
-        bool own = pv->claim_name.v != 0 && pv->claim_name.v == pvc->name.v && pv->claim_ns.v == pvc->ns.v;
+        bool own =
+            pv->claim_name.v != 0 && pv->claim_name.v == pvc->name.v && pv->claim_ns.v == pvc->ns.v;
         bool free = !s->taken[i];
         for (uint32_t k = 0; k < n_mine && free; k++) {
             free = s->mine[k] != i;
@@ -54,7 +58,8 @@ static uint32_t find_volume(const struct policy_ctx *ctx, const struct binding_s
             return free && fits(ctx, pvc, pv, node) ? i : IX_NONE;
         }
         if (free && pv->claim_name.v == 0 && fits(ctx, pvc, pv, node) &&
-            (best == IX_NONE || quantity_cmp(pv->capacity, cluster_pv(ctx->c, best)->capacity) < 0)) {
+            (best == IX_NONE ||
+             quantity_cmp(pv->capacity, cluster_pv(ctx->c, best)->capacity) < 0)) {
             best = i;
         }
     }
@@ -66,10 +71,13 @@ static void give_to_standing(const struct policy_ctx *ctx, struct binding_state 
     const struct cluster *c = ctx->c;
     for (uint32_t i = 0; i < c->n_pod_rows; i++) {
         const struct pod_row *row = &c->pod[i];
-        bool other = row->live && row->node.v != IX_NONE && (ctx->pod->uid.v == 0 || row->req.uid.v != ctx->pod->uid.v);
+        bool other = row->live && row->node.v != IX_NONE &&
+                     (ctx->pod->uid.v == 0 || row->req.uid.v != ctx->pod->uid.v);
         for (uint32_t k = 0; other && k < row->req.n_claims; k++) {
             const struct pvc_row *pvc = cluster_find_pvc(c, row->req.ns, row->req.claims[k]);
-            uint32_t at = pvc != NULL && pvc->volume_name.v == 0 ? find_volume(ctx, s, pvc, 0, row->node) : IX_NONE;
+            uint32_t at = pvc != NULL && pvc->volume_name.v == 0
+                              ? find_volume(ctx, s, pvc, 0, row->node)
+                              : IX_NONE;
             if (at != IX_NONE) {
                 s->taken[at] = true;
             }
@@ -80,8 +88,9 @@ static void give_to_standing(const struct policy_ctx *ctx, struct binding_state 
 static void smaller_first(struct volume_claims *claims)
 {
     for (uint32_t i = 1; i < claims->n; i++) {
-        for (uint32_t k = i; k > 0 && claims->p[k].pvc && claims->p[k - 1].pvc &&
-                             quantity_cmp(claims->p[k].pvc->request, claims->p[k - 1].pvc->request) < 0;
+        for (uint32_t k = i;
+             k > 0 && claims->p[k].pvc && claims->p[k - 1].pvc &&
+             quantity_cmp(claims->p[k].pvc->request, claims->p[k - 1].pvc->request) < 0;
              k--) {
             struct volume_claim swap = claims->p[k];
             claims->p[k] = claims->p[k - 1];
@@ -143,7 +152,8 @@ static void binding_prefilter(const struct policy_ctx *ctx, struct verdict *ret)
     }
 }
 
-static enum reason judge_waiting(const struct policy_ctx *ctx, const struct volume_claim *v, node_ix node)
+static enum reason judge_waiting(const struct policy_ctx *ctx, const struct volume_claim *v,
+                                 node_ix node)
 {
     const struct symtab *t = ctx->c->syms;
     if (v->pvc->selected_node.v != 0 && v->pvc->selected_node.v != ctx->c->facts[node.v].name.v) {
@@ -153,20 +163,23 @@ static enum reason judge_waiting(const struct policy_ctx *ctx, const struct volu
     if (provisioner.n == 0 || str_is(provisioner, "kubernetes.io/no-provisioner")) {
         return REASON_VOLUME_NO_PV;
     }
-    if (v->cls->n_topologies > 0 && !any_term(ctx, v->cls->topologies, v->cls->n_topologies, node)) {
+    if (v->cls->n_topologies > 0 &&
+        !any_term(ctx, v->cls->topologies, v->cls->n_topologies, node)) {
         return REASON_VOLUME_NO_PV;
     }
     return REASON_NONE;
 }
 
-static enum reason judge_claim(const struct policy_ctx *ctx, struct binding_state *s, uint32_t at, node_ix node)
+static enum reason judge_claim(const struct policy_ctx *ctx, struct binding_state *s, uint32_t at,
+                               node_ix node)
 {
     const struct volume_claim *v = &s->claims.p[at];
     if (s->mine) {
         s->mine[at] = IX_NONE;
     }
     if (!v->bound) {
-        bool elsewhere = v->pvc->selected_node.v != 0 && v->pvc->selected_node.v != ctx->c->facts[node.v].name.v;
+        bool elsewhere =
+            v->pvc->selected_node.v != 0 && v->pvc->selected_node.v != ctx->c->facts[node.v].name.v;
         if (s->taken && !elsewhere) {
             s->mine[at] = find_volume(ctx, s, v->pvc, at, node);
         }
@@ -181,7 +194,8 @@ static enum reason judge_claim(const struct policy_ctx *ctx, struct binding_stat
     return REASON_NONE;
 }
 
-static void binding_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void binding_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                           struct verdict *ret)
 {
     struct binding_state *s = ctx->state;
     for (uint32_t i = 0; i < n; i++) {

@@ -60,7 +60,8 @@ static void restrictions_prefilter(const struct policy_ctx *ctx, struct verdict 
     }
 }
 
-static void restrictions_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void restrictions_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                                struct verdict *ret)
 {
     const struct restrictions_state *s = ctx->state;
     (void)nodes;

@@ -58,8 +58,8 @@ static bool zone_set_holds(struct str set, struct str zone)
     }
 }
 
-static bool volume_reaches(const struct policy_ctx *ctx, const struct zone_state *s, const struct pv_row *pv,
-                           struct labelset node)
+static bool volume_reaches(const struct policy_ctx *ctx, const struct zone_state *s,
+                           const struct pv_row *pv, struct labelset node)
 {
     struct labelset volume = cluster_labels(ctx->c, pv->labels);
     for (size_t i = 0; i < ZONE_KEYS; i++) {
@@ -79,7 +79,8 @@ static bool volume_reaches(const struct policy_ctx *ctx, const struct zone_state
     return true;
 }
 
-static void zone_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n, struct verdict *ret)
+static void zone_filter(const struct policy_ctx *ctx, const node_ix *nodes, uint32_t n,
+                        struct verdict *ret)
 {
     const struct zone_state *s = ctx->state;
     for (uint32_t i = 0; i < n; i++) {

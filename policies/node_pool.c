@@ -7,9 +7,9 @@
 
 /* A node that the autoscaler has its eye on, or that got a rebalance hint, weighs as four tainted ones: there the session
  * is likely to be moved, not just unwelcome. */
-#define LEAVING_WISHES     4
+#define LEAVING_WISHES   4
 /* A taint that a short session hardly minds: half a wish at least. */
-#define TAINT_FACTOR_MIN   0.5
+#define TAINT_FACTOR_MIN 0.5
 
 struct pool_state {
     int32_t *

@@ -34,8 +34,8 @@ struct zone_class {
 };
 struct zone_state {
     const struct fleet_row *fleet;
-    const int64_t *there; /* by zone, dom_cap: the fleet's players, or a service's pods */
-    int64_t own;          /* what this pod adds to it */
+    const int64_t *there;           /* by zone, dom_cap: the fleet's players, or a service's pods */
+    int64_t own;                    /* what this pod adds to it */
     const struct zone_sums *usable; /* within the limit, unless no zone is */
     topo_ix topo;
     uint32_t n_domains, n_zones; /* n_zones: zones with usable nodes */

@@ -328,11 +328,12 @@ static int check_standard_input(const struct args *a, FILE *errors)
 {
     size_t n = 0;
     for (size_t i = 0; i < a->clusters.n + a->workloads.n; i++) {
-        const char *path =
-            i < a->clusters.n ? a->clusters.p[i] : a->workloads.p[i - a->clusters.n];
+        const char *path = i < a->clusters.n ? a->clusters.p[i] : a->workloads.p[i - a->clusters.n];
         n += strcmp(path, "-") == 0;
     }
-    return n < 2 ? SIM_OK : usage_error(a, errors, "standard input can be read once: give - only once", NULL);
+    return n < 2
+               ? SIM_OK
+               : usage_error(a, errors, "standard input can be read once: give - only once", NULL);
 }
 
 static int check_whole(const struct args *a, FILE *errors)

@@ -398,7 +398,7 @@ void config_print_docs(struct buf *out)
         "This page is written from `scheduler/conf/config_keys.def`; a test keeps it in step.\n\n"
         "A configuration is one YAML or JSON file that begins with `apiVersion: " CONFIG_API_VERSION
         "` and `kind: " CONFIG_KIND "`. Every key is optional. It is read strictly: an unknown "
-                                    "key, a wrong type, a value out of its range and values that "
+        "key, a wrong type, a value out of its range and values that "
         "contradict each other are errors with file:line:column and the fix. `spawnpoint config "
         "default` prints a complete file, "
         "`spawnpoint config validate FILE` checks one, `spawnpoint config explain [KEY]` tells "

@@ -39,7 +39,7 @@ struct slot {
     int fd; /* -1: free; guarded by server->lock */
     bool cut;
     _Atomic bool served; /* it has had an answer */
-    int target_status;  /* of the request line; the connection's own thread alone */
+    int target_status;   /* of the request line; the connection's own thread alone */
     size_t target_bytes;
     _Atomic int phase;
     _Atomic int64_t since_ms;

@@ -45,7 +45,8 @@ struct http_events {
 struct http_opts {
     const char *listen; /* HOST:PORT, [v6]:PORT */
     unsigned max_connections;
-    unsigned spare; /* with fewer places left, each newcomer ends the connection that has idled longest */
+    unsigned
+        spare; /* with fewer places left, each newcomer ends the connection that has idled longest */
     size_t max_body_bytes;   /* of one request */
     size_t max_bodies_bytes; /* of all requests together; over it 503 */
     int64_t header_ms, body_ms, write_ms, idle_ms;

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PLAIN_WAIT_MS 1000 /* nobody may read standard error: the daemon must not stand still for that */
+#define PLAIN_WAIT_MS \
+    1000 /* nobody may read standard error: the daemon must not stand still for that */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t dropped;

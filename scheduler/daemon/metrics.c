@@ -55,9 +55,9 @@ static const char *const results[] = {"placed", "no_node", "unknown_node", "full
 static const char *const policies[] = {"passthrough", "reject"};
 static const char *const reservations[] = {"made", "replaced", "expired", "failed"};
 static const char *const kinds[] = {"nodes", "pods", "reservations", "classes", "fleets"};
-static const char *const causes[] = {"slow_header", "slow_body",      "slow_reader", "timeout",
-                                     "broken_off",  "body_too_large", "no_memory",   "crowded_out",
-                                     "other"};
+static const char *const causes[] = {"slow_header", "slow_body",   "slow_reader",
+                                     "timeout",     "broken_off",  "body_too_large",
+                                     "no_memory",   "crowded_out", "other"};
 static const char *const reasons[] = {
     "none",
 #define REASON(id, unresolvable, text) #id,

@@ -110,9 +110,9 @@ void engine_free(struct engine *e)
     engine_cache_free_all(e);
     arena_done(&e->scratch);
     arena_done(&e->plain_arena);
-    void *arrays[] = {e->nodes,      e->b_nodes,    e->s_nodes,  e->b_at, e->s_at,   e->verdicts,
-                      e->b_verdicts, e->s_verdicts, e->feasible, e->cost, e->b_cost, e->b_raw,
-                      e->full,       e->b_stage};
+    void *arrays[] = {e->nodes,    e->b_nodes,    e->s_nodes,    e->b_at,     e->s_at,
+                      e->verdicts, e->b_verdicts, e->s_verdicts, e->feasible, e->cost,
+                      e->b_cost,   e->b_raw,      e->full,       e->b_stage};
     for (size_t i = 0; i < SP_COUNTOF(arrays); i++) {
         mem_free(arrays[i]);
     }
@@ -142,11 +142,12 @@ static int engine_reserve(struct engine *e, uint32_t n, struct err *err)
     }
     if (grow(&e->nodes, cap, sizeof *e->nodes) || grow(&e->b_nodes, cap, sizeof *e->b_nodes) ||
         grow(&e->b_at, cap, sizeof *e->b_at) || grow(&e->verdicts, cap, sizeof *e->verdicts) ||
-        grow(&e->b_verdicts, cap, sizeof *e->b_verdicts) || grow(&e->feasible, cap, sizeof *e->feasible) ||
-        grow(&e->cost, cap, sizeof *e->cost) || grow(&e->b_cost, cap, sizeof *e->b_cost) ||
-        grow(&e->b_raw, cap, sizeof *e->b_raw) || grow(&e->full, cap, sizeof *e->full) ||
-        grow(&e->b_stage, cap, sizeof *e->b_stage) || grow(&e->s_nodes, cap, sizeof *e->s_nodes) ||
-        grow(&e->s_at, cap, sizeof *e->s_at) || grow(&e->s_verdicts, cap, sizeof *e->s_verdicts)) {
+        grow(&e->b_verdicts, cap, sizeof *e->b_verdicts) ||
+        grow(&e->feasible, cap, sizeof *e->feasible) || grow(&e->cost, cap, sizeof *e->cost) ||
+        grow(&e->b_cost, cap, sizeof *e->b_cost) || grow(&e->b_raw, cap, sizeof *e->b_raw) ||
+        grow(&e->full, cap, sizeof *e->full) || grow(&e->b_stage, cap, sizeof *e->b_stage) ||
+        grow(&e->s_nodes, cap, sizeof *e->s_nodes) || grow(&e->s_at, cap, sizeof *e->s_at) ||
+        grow(&e->s_verdicts, cap, sizeof *e->s_verdicts)) {
         return err_nomem(err);
     }
     e->cap = cap;
@@ -232,7 +233,8 @@ static int prepare_all(struct engine *e, void *const *states, struct err *err)
         }
         slot->skipped = r == POLICY_SKIP;
         slot->state = ctx->state;
-        if (!slot->skipped && p->prefilter && !e->prefilter && engine_filter_counts(p, ctx->judge)) {
+        if (!slot->skipped && p->prefilter && !e->prefilter &&
+            engine_filter_counts(p, ctx->judge)) {
             struct verdict v = VERDICT_OPEN;
             p->prefilter(ctx, &v);
             if (v.reason != REASON_NONE) {
@@ -376,7 +378,8 @@ static void choose(struct engine *e, const struct ask *ask, bool plain, struct d
     }
 }
 
-static int decide(struct engine *e, const struct ask *ask, bool plain, struct decision *ret, struct err *err)
+static int decide(struct engine *e, const struct ask *ask, bool plain, struct decision *ret,
+                  struct err *err)
 {
     check(e->magic == ENGINE_MAGIC);
     check((unsigned)ask->judge < ENGINE_JUDGES);
@@ -400,7 +403,8 @@ static int decide(struct engine *e, const struct ask *ask, bool plain, struct de
         return r;
     }
     e->stats.decisions++;
-    struct decision d = {.chosen = NODE_NONE, .n_asked = e->n, .nodes = e->nodes, .verdicts = e->verdicts};
+    struct decision d = {
+        .chosen = NODE_NONE, .n_asked = e->n, .nodes = e->nodes, .verdicts = e->verdicts};
     d.over_budget = out_of_budget(ask);
     if (!d.over_budget) {
         if (e->prefilter) {
@@ -424,7 +428,8 @@ int engine_decide(struct engine *e, const struct ask *ask, struct decision *ret,
     return decide(e, ask, ask->cls != NULL || ask->settings != NULL, ret, err);
 }
 
-int engine_decide_plain(struct engine *e, const struct ask *ask, struct decision *ret, struct err *err)
+int engine_decide_plain(struct engine *e, const struct ask *ask, struct decision *ret,
+                        struct err *err)
 {
     return decide(e, ask, true, ret, err);
 }

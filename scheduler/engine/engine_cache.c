@@ -229,7 +229,8 @@ static void fill_static(struct engine *e, struct class_cache *cc)
     for (uint32_t i = 0; i < e->n; i++) {
         uint32_t row = e->nodes[i].v;
         uint8_t state = cc->rows[row].state;
-        if (state == ROW_EMPTY || (state == ROW_STATIC && cc->cold[row].static_gen != e->c->static_gen[row])) {
+        if (state == ROW_EMPTY ||
+            (state == ROW_STATIC && cc->cold[row].static_gen != e->c->static_gen[row])) {
             e->b_nodes[n] = e->nodes[i];
             e->b_stage[n] = 0;
             e->b_verdicts[n++] = (struct verdict){0};
@@ -289,7 +290,8 @@ void engine_cache_fill(struct engine *e, struct class_cache *cc)
         run_kind(e, &e->plan[e->ctx.judge].node_filters, n);
         for (uint32_t i = 0; i < n; i++) {
             struct class_row *row = &cc->rows[e->b_nodes[i].v];
-            *row = (struct class_row){.v = e->b_verdicts[i], .state = ROW_VALID, .full = e->b_stage[i]};
+            *row = (struct class_row){
+                .v = e->b_verdicts[i], .state = ROW_VALID, .full = e->b_stage[i]};
         }
         fill_costs(e, cc, n);
     }

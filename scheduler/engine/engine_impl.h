@@ -4,18 +4,20 @@
 
 #include "engine/engine.h"
 
-#define ENGINE_MAGIC 0x656e6731u
-#define ENGINE_POLICIES_MAX 64
-#define ENGINE_JUDGES 3
-#define ENGINE_SCRATCH_BYTES (512u << 20)     /* tables of one decision; 100,000 nodes need a few MB */
+#define ENGINE_MAGIC             0x656e6731u
+#define ENGINE_POLICIES_MAX      64
+#define ENGINE_JUDGES            3
+#define ENGINE_SCRATCH_BYTES     (512u << 20) /* tables of one decision; 100,000 nodes need a few MB */
 #define ENGINE_CLASS_ARENA_BYTES (256u << 20) /* what policies keep for one class */
-#define ENGINE_CACHE_BYTES (512u << 20)       /* rows of all classes together; the least recently used go first */
+#define ENGINE_CACHE_BYTES \
+    (512u << 20) /* rows of all classes together; the least recently used go first */
 
 enum row_state { ROW_EMPTY = 0, ROW_STATIC, ROW_VALID };
 
 /* What is known of one node for one class: 16 bytes that every decision reads … */
 struct class_row {
-    int64_t cost;     /* of policies with DEP_STATIC and DEP_NODE; meaningful where the verdict is NONE */
+    int64_t
+        cost; /* of policies with DEP_STATIC and DEP_NODE; meaningful where the verdict is NONE */
     struct verdict v; /* the first of DEP_STATIC and DEP_NODE filters that refuses */
     uint8_t state, full;
 };
@@ -45,8 +47,8 @@ struct index_list {
     uint32_t n;
 };
 struct judge_plan {
-    struct index_list used;            /* prepared at all */
-    struct index_list filters;         /* every filter that counts, in order */
+    struct index_list used;    /* prepared at all */
+    struct index_list filters; /* every filter that counts, in order */
     struct index_list static_filters, node_filters, live_filters;
 };
 struct engine {
@@ -54,8 +56,9 @@ struct engine {
     struct cluster *c;
     const struct preset *preset;
     struct judge_plan plan[ENGINE_JUDGES];
-    struct index_list static_costs, node_costs, live_costs; /* of the rule: cost, or score without normalize */
-    struct index_list stages, ranks, norms;                 /* norms: scores that see all survivors */
+    struct index_list static_costs, node_costs,
+        live_costs;                         /* of the rule: cost, or score without normalize */
+    struct index_list stages, ranks, norms; /* norms: scores that see all survivors */
     struct arena scratch, plain_arena;
     size_t scratch_primed;       /* bytes that one chunk of scratch is known to hold */
     struct class_cache **caches; /* by class * ENGINE_JUDGES + judge */
@@ -91,7 +94,8 @@ static inline struct policy_ctx *engine_ctx(struct engine *e, uint32_t at)
     e->ctx.state = e->slots[at].state;
     return &e->ctx;
 }
-#define VERDICT_OPEN ((struct verdict){.unresolvable = 2}) /* before a filter: 2 = as the table says */
+#define VERDICT_OPEN \
+    ((struct verdict){.unresolvable = 2}) /* before a filter: 2 = as the table says */
 static inline void engine_verdict_close(struct verdict *v, uint32_t at)
 {
     v->policy = (uint8_t)at;
@@ -103,17 +107,21 @@ static inline void engine_verdict_close(struct verdict *v, uint32_t at)
 bool engine_filter_counts(const struct policy *p, enum judge judge);
 bool engine_full_last(const struct policy *p, enum judge judge);
 /* Adds policy `at`'s part of the total (nano-currency, or weighted score) for each of n nodes. */
-void engine_add_cost(struct engine *e, uint32_t at, const node_ix *nodes, uint32_t n, int64_t *cost);
+void engine_add_cost(struct engine *e, uint32_t at, const node_ix *nodes, uint32_t n,
+                     int64_t *cost);
 /* engine_cache.c */
 int engine_cache_open(struct engine *e, struct class_cache **ret, struct err *err) SP_MUST_CHECK;
 void engine_cache_sync(struct engine *e, struct class_cache *cc);
 void engine_cache_fill(struct engine *e, struct class_cache *cc);
 void engine_cache_free_all(struct engine *e);
-int engine_class_begin(struct engine *e, struct arena *arena, void **states, struct err *err) SP_MUST_CHECK;
+int engine_class_begin(struct engine *e, struct arena *arena, void **states,
+                       struct err *err) SP_MUST_CHECK;
 /* engine_rank.c */
-void engine_rank_feasible(struct engine *e, const struct ask *ask, const uint8_t *full, uint32_t n_feasible);
+void engine_rank_feasible(struct engine *e, const struct ask *ask, const uint8_t *full,
+                          uint32_t n_feasible);
 /* message.c */
 /* The reason's text; `out` holds it where it is made (a resource's name), at least 64 bytes. */
 struct str engine_reason_text(const struct engine *e, const struct verdict *v, char *out, size_t n);
 /* Every reason of a refused node of the last decision, at least one; returns how many. */
-uint32_t engine_reasons(struct engine *e, node_ix node, const struct verdict *v, struct verdict *out, uint32_t max);
+uint32_t engine_reasons(struct engine *e, node_ix node, const struct verdict *v,
+                        struct verdict *out, uint32_t max);

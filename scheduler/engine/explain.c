@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define WHAT_IFS_DEFAULT 8
-#define INPUTS_MAX 64
+#define INPUTS_MAX       64
 
 static int explain_nomem(const struct explanation *x, struct err *err)
 {
@@ -48,7 +48,8 @@ static int explain_refused(struct engine *e, const struct verdict *v, struct exp
     return 0;
 }
 
-static int explain_terms(struct engine *e, struct explanation *x, struct explain_node *out, struct err *err)
+static int explain_terms(struct engine *e, struct explanation *x, struct explain_node *out,
+                         struct err *err)
 {
     const struct preset *preset = e->preset;
     out->terms = arena_calloc(&x->arena, preset->n_items + 1u, sizeof *out->terms);
@@ -82,7 +83,8 @@ static int explain_scores(struct engine *e, struct explanation *x, struct err *e
 {
     uint32_t n = 0;
     node_ix *nodes = arena_calloc(&x->arena, x->n_nodes + 1u, sizeof *nodes);
-    struct explain_node **of = arena_calloc(&x->arena, x->n_nodes + 1u, sizeof(struct explain_node *));
+    struct explain_node **of =
+        arena_calloc(&x->arena, x->n_nodes + 1u, sizeof(struct explain_node *));
     int64_t *raw = arena_calloc(&x->arena, x->n_nodes + 1u, sizeof *raw);
     int64_t *norm = arena_calloc(&x->arena, x->n_nodes + 1u, sizeof *norm);
     if (!nodes || !of || !raw || !norm) {
@@ -92,7 +94,8 @@ static int explain_scores(struct engine *e, struct explanation *x, struct err *e
         if (x->nodes[i].feasible) {
             of[n] = &x->nodes[i];
             nodes[n++] = x->nodes[i].node;
-            x->nodes[i].scores = arena_calloc(&x->arena, e->preset->n_items, sizeof *x->nodes[i].scores);
+            x->nodes[i].scores =
+                arena_calloc(&x->arena, e->preset->n_items, sizeof *x->nodes[i].scores);
             if (!x->nodes[i].scores) {
                 return explain_nomem(x, err);
             }
@@ -118,7 +121,8 @@ static int explain_scores(struct engine *e, struct explanation *x, struct err *e
     return 0;
 }
 
-static int explain_nodes(struct engine *e, const struct decision *d, struct explanation *x, struct err *err)
+static int explain_nodes(struct engine *e, const struct decision *d, struct explanation *x,
+                         struct err *err)
 {
     x->nodes = arena_calloc(&x->arena, d->n_asked + 1u, sizeof *x->nodes);
     if (!x->nodes) {
@@ -152,14 +156,16 @@ static int explain_nodes(struct engine *e, const struct decision *d, struct expl
     return x->rule == RULE_SCORE ? explain_scores(e, x, err) : 0;
 }
 
-static const struct explain_node *find_node(const struct engine *e, const struct explanation *x, node_ix node)
+static const struct explain_node *find_node(const struct engine *e, const struct explanation *x,
+                                            node_ix node)
 {
     struct explain_node key = {.name = node_name(e, node)};
     return bsearch(&key, x->nodes, x->n_nodes, sizeof key, name_order);
 }
 
 /* The term that speaks most for the chosen against the runner-up. */
-static const char *largest_term(const struct explanation *x, const struct explain_node *a, const struct explain_node *b)
+static const char *largest_term(const struct explanation *x, const struct explain_node *a,
+                                const struct explain_node *b)
 {
     const char *best = NULL;
     int64_t most = INT64_MIN;
@@ -205,7 +211,8 @@ static double rank_margin(int64_t a, int64_t b)
     return (double)(upper != 0 ? upper : a - b);
 }
 
-static void decide_by(const struct engine *e, const struct ranked *a, const struct ranked *b, struct explanation *x)
+static void decide_by(const struct engine *e, const struct ranked *a, const struct ranked *b,
+                      struct explanation *x)
 {
     const struct explain_node *na = find_node(e, x, a->node), *nb = find_node(e, x, b->node);
     check(na && nb);
@@ -225,7 +232,8 @@ static void decide_by(const struct engine *e, const struct ranked *a, const stru
         x->unit = x->rule == RULE_COST ? x->per_session : STR("points");
     } else if (a->rank != b->rank) {
         bool seed = x->rule == RULE_RANDOM;
-        x->decided_by = seed || e->ranks.n == 0 ? STR("seed") : str_c(engine_policy(e, e->ranks.at[0])->name);
+        x->decided_by =
+            seed || e->ranks.n == 0 ? STR("seed") : str_c(engine_policy(e, e->ranks.at[0])->name);
         x->margin = seed ? 0 : rank_margin(a->rank, b->rank);
         x->unit = seed ? STR("") : STR("rank");
     } else {
@@ -233,7 +241,8 @@ static void decide_by(const struct engine *e, const struct ranked *a, const stru
     }
 }
 
-static int explain_choice(const struct engine *e, const struct decision *d, struct explanation *x, struct err *err)
+static int explain_choice(const struct engine *e, const struct decision *d, struct explanation *x,
+                          struct err *err)
 {
     struct ranked top[2];
     uint32_t n = engine_top(e, d, top, 2);
@@ -258,7 +267,8 @@ static int explain_choice(const struct engine *e, const struct decision *d, stru
         const struct explain_node *b = find_node(e, x, top[1].node);
         x->runner_up = b->name;
         x->runner_total = top[1].total;
-        int64_t gap = x->rule == RULE_COST ? top[1].total - top[0].total : top[0].total - top[1].total;
+        int64_t gap =
+            x->rule == RULE_COST ? top[1].total - top[0].total : top[0].total - top[1].total;
         x->behind_by = in_units(x, gap);
         decide_by(e, &top[0], &top[1], x);
     }
@@ -291,12 +301,13 @@ static int explain_not_modelled(const struct engine *e, struct explanation *x, s
     if (!x->not_modelled) {
         return explain_nomem(x, err);
     }
-    x->not_modelled[x->n_not_modelled++] = (struct not_modelled_item){STR("dynamic resource claims"), 1};
+    x->not_modelled[x->n_not_modelled++] =
+        (struct not_modelled_item){STR("dynamic resource claims"), 1};
     return 0;
 }
 
-static int explain_message(struct engine *e, const struct decision *d, const struct ask *ask, struct explanation *x,
-                           struct err *err)
+static int explain_message(struct engine *e, const struct decision *d, const struct ask *ask,
+                           struct explanation *x, struct err *err)
 {
     if (d->n_feasible > 0) {
         return 0;
@@ -311,7 +322,8 @@ static int explain_message(struct engine *e, const struct decision *d, const str
     return x->message.p ? 0 : explain_nomem(x, err);
 }
 
-static int copy_head(const struct engine *e, struct str pod_name, struct explanation *x, struct err *err)
+static int copy_head(const struct engine *e, struct str pod_name, struct explanation *x,
+                     struct err *err)
 {
     x->pod = arena_str(&x->arena, pod_name);
     x->policy = str_c(e->preset->name);
@@ -328,7 +340,8 @@ static int copy_head(const struct engine *e, struct str pod_name, struct explana
     return x->pod.p && x->currency.p && x->per_session.p ? 0 : explain_nomem(x, err);
 }
 
-static int copy_base(const struct decision *d, struct explanation *x, struct explain_base *ret, struct err *err)
+static int copy_base(const struct decision *d, struct explanation *x, struct explain_base *ret,
+                     struct err *err)
 {
     node_ix *nodes = arena_calloc(&x->arena, d->n_asked + 1u, sizeof *nodes);
     struct verdict *verdicts = arena_calloc(&x->arena, d->n_asked + 1u, sizeof *verdicts);
@@ -343,16 +356,17 @@ static int copy_base(const struct decision *d, struct explanation *x, struct exp
     return 0;
 }
 
-static int explain_fill(struct engine *e, struct cluster *c, const struct ask *ask, struct str pod_name,
-                        const struct explain_opts *opts, struct explanation *x, struct err *err)
+static int explain_fill(struct engine *e, struct cluster *c, const struct ask *ask,
+                        struct str pod_name, const struct explain_opts *opts, struct explanation *x,
+                        struct err *err)
 {
     struct decision d;
     struct explain_base base;
     int r = engine_decide_plain(e, ask, &d, err);
-    if (r < 0 || (r = copy_head(e, pod_name, x, err)) < 0 || (r = explain_nodes(e, &d, x, err)) < 0 ||
-        (r = explain_choice(e, &d, x, err)) < 0 || (r = explain_inputs(e, x, err)) < 0 ||
-        (r = explain_not_modelled(e, x, err)) < 0 || (r = explain_message(e, &d, ask, x, err)) < 0 ||
-        (r = copy_base(&d, x, &base, err)) < 0) {
+    if (r < 0 || (r = copy_head(e, pod_name, x, err)) < 0 ||
+        (r = explain_nodes(e, &d, x, err)) < 0 || (r = explain_choice(e, &d, x, err)) < 0 ||
+        (r = explain_inputs(e, x, err)) < 0 || (r = explain_not_modelled(e, x, err)) < 0 ||
+        (r = explain_message(e, &d, ask, x, err)) < 0 || (r = copy_base(&d, x, &base, err)) < 0) {
         return r;
     }
     x->decided_ms = ask->has_time ? ask->now_ms : 0;

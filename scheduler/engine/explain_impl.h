@@ -15,5 +15,6 @@ struct explain_base {
     uint32_t n_nodes;
 };
 /* Appends the checked what-ifs. The cluster is as before on return, also after an error. */
-int what_if_make(struct engine *e, struct cluster *c, const struct ask *ask, const struct explain_base *base,
-                 const struct explain_opts *opts, struct explanation *x, struct err *err) SP_MUST_CHECK;
+int what_if_make(struct engine *e, struct cluster *c, const struct ask *ask,
+                 const struct explain_base *base, const struct explain_opts *opts,
+                 struct explanation *x, struct err *err) SP_MUST_CHECK;

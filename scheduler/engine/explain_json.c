@@ -69,8 +69,9 @@ static void put_scores(struct buf *out, const struct explain_node *n)
         const struct explain_score *s = &n->scores[i];
         buf_lit(out, i ? ",{\"plugin\":" : "{\"plugin\":");
         put_c(out, s->plugin);
-        buf_printf(out, ",\"raw\":%lld,\"normalized\":%lld,\"weight\":%lld,\"total\":%lld}", (long long)s->raw,
-                   (long long)s->normalized, (long long)s->weight, (long long)s->total);
+        buf_printf(out, ",\"raw\":%lld,\"normalized\":%lld,\"weight\":%lld,\"total\":%lld}",
+                   (long long)s->raw, (long long)s->normalized, (long long)s->weight,
+                   (long long)s->total);
     }
     buf_char(out, ']');
 }

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TOP_NODES 6
+#define TOP_NODES  6
 #define GROUPS_MAX 24
-#define EXAMPLES 3
-#define WIDTH_MIN 60
+#define EXAMPLES   3
+#define WIDTH_MIN  60
 
 struct writer {
     struct buf *out;
@@ -101,7 +101,8 @@ static void put_reason_of_choice(const struct explanation *x, struct buf *s)
     if (str_is(x->decided_by, "only")) {
         buf_lit(s, "the only node that fits.");
     } else if (str_is(x->decided_by, "name")) {
-        buf_printf(s, "equal to " STR_FMT " in everything; the smaller name decided.", STR_ARG(x->runner_up));
+        buf_printf(s, "equal to " STR_FMT " in everything; the smaller name decided.",
+                   STR_ARG(x->runner_up));
     } else if (str_is(x->decided_by, "seed")) {
         buf_printf(s, "drawn by the seed, before " STR_FMT ".", STR_ARG(x->runner_up));
     } else if (str_is(x->decided_by, "full")) {
@@ -109,17 +110,17 @@ static void put_reason_of_choice(const struct explanation *x, struct buf *s)
     } else if (str_is(x->decided_by, "retry")) {
         buf_printf(s, "the pod has failed on " STR_FMT " before.", STR_ARG(x->runner_up));
     } else if (str_is(x->unit, "rank")) {
-        buf_printf(s, "costs the same as " STR_FMT "; the order of " STR_FMT " decided.", STR_ARG(x->runner_up),
-                   STR_ARG(x->decided_by));
+        buf_printf(s, "costs the same as " STR_FMT "; the order of " STR_FMT " decided.",
+                   STR_ARG(x->runner_up), STR_ARG(x->decided_by));
     } else if (x->rule == RULE_SCORE) {
-        buf_printf(s, "%.0f points ahead of " STR_FMT "; " STR_FMT " decided.", x->margin, STR_ARG(x->runner_up),
-                   STR_ARG(x->decided_by));
+        buf_printf(s, "%.0f points ahead of " STR_FMT "; " STR_FMT " decided.", x->margin,
+                   STR_ARG(x->runner_up), STR_ARG(x->decided_by));
     } else if (str_is(x->unit, "ms")) {
-        buf_printf(s, "better latency class than " STR_FMT " (by %.1f ms); " STR_FMT " decided.", STR_ARG(x->runner_up),
-                   x->margin, STR_ARG(x->decided_by));
+        buf_printf(s, "better latency class than " STR_FMT " (by %.1f ms); " STR_FMT " decided.",
+                   STR_ARG(x->runner_up), x->margin, STR_ARG(x->decided_by));
     } else {
-        buf_printf(s, "cheaper than " STR_FMT " by %s " STR_FMT "; " STR_FMT " decided.", STR_ARG(x->runner_up), margin,
-                   STR_ARG(x->unit), STR_ARG(x->decided_by));
+        buf_printf(s, "cheaper than " STR_FMT " by %s " STR_FMT "; " STR_FMT " decided.",
+                   STR_ARG(x->runner_up), margin, STR_ARG(x->unit), STR_ARG(x->decided_by));
     }
 }
 
@@ -157,13 +158,14 @@ static void write_sentence(struct writer *w, const struct explanation *x)
 /* ---- the table of the best ---- */
 
 struct column {
-    uint32_t at;       /* position in terms */
+    uint32_t at; /* position in terms */
     const char *head;
     uint32_t width;
 };
 
 /* The order of the rule as far as the record tells it; the chosen first, then the runner-up. */
-static int order_of(const struct explanation *x, const struct explain_node *a, const struct explain_node *b)
+static int order_of(const struct explanation *x, const struct explain_node *a,
+                    const struct explain_node *b)
 {
     int ra = str_eq(a->name, x->chosen) ? 0 : str_eq(a->name, x->runner_up) ? 1 : 2;
     int rb = str_eq(b->name, x->chosen) ? 0 : str_eq(b->name, x->runner_up) ? 1 : 2;
@@ -183,7 +185,8 @@ static int order_of(const struct explanation *x, const struct explain_node *a, c
 }
 
 /* The first TOP_NODES feasible in order; returns how many, and how many there are at all. */
-static uint32_t pick_top(const struct explanation *x, const struct explain_node **top, uint32_t *ret_feasible)
+static uint32_t pick_top(const struct explanation *x, const struct explain_node **top,
+                         uint32_t *ret_feasible)
 {
     uint32_t n = 0;
     *ret_feasible = 0;
@@ -209,7 +212,8 @@ static uint32_t pick_top(const struct explanation *x, const struct explain_node 
     return n;
 }
 
-static void cell_text(const struct explanation *x, const struct explain_node *n, uint32_t at, char *out, size_t size)
+static void cell_text(const struct explanation *x, const struct explain_node *n, uint32_t at,
+                      char *out, size_t size)
 {
     if (x->rule == RULE_COST && at < n->n_terms) {
         money_text(out, size, (double)n->terms[at].t.cost_nano / 1e9);
@@ -220,7 +224,8 @@ static void cell_text(const struct explanation *x, const struct explain_node *n,
     }
 }
 
-static void total_text(const struct explanation *x, const struct explain_node *n, char *out, size_t size)
+static void total_text(const struct explanation *x, const struct explain_node *n, char *out,
+                       size_t size)
 {
     if (x->rule == RULE_COST) {
         money_text(out, size, (double)n->total / 1e9);
@@ -230,8 +235,9 @@ static void total_text(const struct explanation *x, const struct explain_node *n
 }
 
 /* Columns of terms that any of the shown nodes pays for, as many as fit. */
-static uint32_t pick_columns(const struct writer *w, const struct explanation *x, const struct explain_node **top,
-                             uint32_t n, uint32_t used, struct column *cols, uint32_t max)
+static uint32_t pick_columns(const struct writer *w, const struct explanation *x,
+                             const struct explain_node **top, uint32_t n, uint32_t used,
+                             struct column *cols, uint32_t max)
 {
     uint32_t n_cols = 0, terms = x->rule == RULE_COST ? top[0]->n_terms : top[0]->n_scores;
     for (uint32_t at = 0; at < terms && n_cols < max; at++) {
@@ -268,8 +274,8 @@ static void put_name(struct writer *w, struct str name, uint32_t width)
     }
 }
 
-static void write_row(struct writer *w, const struct explanation *x, const struct explain_node *n, uint32_t name_width,
-                      const struct column *cols, uint32_t n_cols)
+static void write_row(struct writer *w, const struct explanation *x, const struct explain_node *n,
+                      uint32_t name_width, const struct column *cols, uint32_t n_cols)
 {
     char text[48];
     bool chosen = str_eq(n->name, x->chosen);
@@ -331,8 +337,8 @@ static void write_notes(struct writer *w, const struct explanation *x)
             heading(w, "About the chosen node");
             any = true;
         }
-        (void)snprintf(line, sizeof line, "%.4g %s%s%s", t->value, t->unit ? t->unit : "", t->note[0] ? ": " : "",
-                       t->note);
+        (void)snprintf(line, sizeof line, "%.4g %s%s%s", t->value, t->unit ? t->unit : "",
+                       t->note[0] ? ": " : "", t->note);
         buf_printf(w->out, "  %-12s ", n->terms[i].policy);
         put_wrapped(w, str_c(line), 15, 15);
         buf_char(w->out, '\n');
@@ -358,7 +364,8 @@ static int larger_first(const void *a, const void *b)
     return r ? r : str_cmp(x->reason, y->reason);
 }
 
-static uint32_t group_refusals(const struct explanation *x, struct refusal_group *g, uint32_t *ret_left)
+static uint32_t group_refusals(const struct explanation *x, struct refusal_group *g,
+                               uint32_t *ret_left)
 {
     uint32_t n = 0;
     *ret_left = 0;
@@ -366,7 +373,8 @@ static uint32_t group_refusals(const struct explanation *x, struct refusal_group
         const struct explain_node *node = &x->nodes[i];
         for (uint32_t k = 0; k < node->n_reasons; k++) {
             uint32_t at = 0;
-            while (at < n && !(strcmp(g[at].plugin, node->rejected_by) == 0 && str_eq(g[at].reason, node->reasons[k]))) {
+            while (at < n && !(strcmp(g[at].plugin, node->rejected_by) == 0 &&
+                               str_eq(g[at].reason, node->reasons[k]))) {
                 at++;
             }
             if (at == GROUPS_MAX) {
@@ -374,7 +382,8 @@ static uint32_t group_refusals(const struct explanation *x, struct refusal_group
                 continue;
             }
             if (at == n) {
-                g[n++] = (struct refusal_group){.plugin = node->rejected_by, .reason = node->reasons[k]};
+                g[n++] =
+                    (struct refusal_group){.plugin = node->rejected_by, .reason = node->reasons[k]};
             }
             if (g[at].count < EXAMPLES) {
                 g[at].examples[g[at].count] = node->name;

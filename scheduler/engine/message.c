@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define MESSAGE_REASONS_MAX 640 /* every reason and every resource once */
-#define MESSAGE_LINE_MAX 220
+#define MESSAGE_LINE_MAX    220
 
 struct tally {
     uint16_t reason, arg;
@@ -43,7 +43,8 @@ struct str engine_reason_text(const struct engine *e, const struct verdict *v, c
     return str_c(reason_text((enum reason)v->reason));
 }
 
-uint32_t engine_reasons(struct engine *e, node_ix node, const struct verdict *v, struct verdict *out, uint32_t max)
+uint32_t engine_reasons(struct engine *e, node_ix node, const struct verdict *v,
+                        struct verdict *out, uint32_t max)
 {
     const struct policy *p = engine_policy(e, v->policy);
     uint32_t n = 0;
@@ -76,7 +77,8 @@ static void tally_all(struct engine *e, const struct decision *d, struct histogr
     }
 }
 
-void engine_message(struct engine *e, const struct decision *d, const struct ask *ask, struct buf *out)
+void engine_message(struct engine *e, const struct decision *d, const struct ask *ask,
+                    struct buf *out)
 {
     (void)ask;
     if (d->n_asked == 0) {

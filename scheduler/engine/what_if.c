@@ -12,7 +12,7 @@
 
 #define TRIES_PER_ANSWER 4
 #define NODES_PER_REASON 2
-#define TAINTS_MAX 3
+#define TAINTS_MAX       3
 
 /* Decides with the given ask; tells the change when the answer is another one. */
 static int try_ask(struct what_if *w, const struct ask *ask, const char *change, struct err *err)
@@ -60,7 +60,8 @@ static bool is_cordon_taint(const struct what_if *w, const struct taint *t)
 }
 
 /* A node without the taints that `drop` names; in place, put back afterwards. */
-static int try_without_taints(struct what_if *w, node_ix node, bool (*drop)(const struct what_if *, const struct taint *),
+static int try_without_taints(struct what_if *w, node_ix node,
+                              bool (*drop)(const struct what_if *, const struct taint *),
                               uint32_t clear_flags, const char *change, struct err *err)
 {
     struct node_facts *f = &w->c->facts[node.v];
@@ -112,7 +113,8 @@ static bool is_the_taint(const struct what_if *w, const struct taint *t)
 static bool taint_tells_more(const struct what_if *w, node_ix node, const struct taint *t)
 {
     const struct symtab *s = w->c->syms;
-    uint32_t kinds = NODE_SYSTEM | NODE_VIRTUAL | NODE_DOOMED | NODE_LEAVING_SOON | NODE_GAME_POOL | NODE_GPU;
+    uint32_t kinds =
+        NODE_SYSTEM | NODE_VIRTUAL | NODE_DOOMED | NODE_LEAVING_SOON | NODE_GAME_POOL | NODE_GPU;
     return (w->c->flags[node.v] & kinds) || w->c->capacity[node.v] == CAPACITY_SPOT ||
            conventions_taint_doom(sym_str(s, t->key), sym_str(s, t->val), t->effect) != 0;
 }
@@ -124,12 +126,14 @@ static int try_remove_taint(struct what_if *w, node_ix node, const struct taint 
         return 0;
     }
     what_if_taint_text(w, t, text, sizeof text);
-    (void)snprintf(change, sizeof change, "node " STR_FMT ": remove taint %s", STR_ARG(name_of(w, node)), text);
+    (void)snprintf(change, sizeof change, "node " STR_FMT ": remove taint %s",
+                   STR_ARG(name_of(w, node)), text);
     w->taint = *t;
     return try_without_taints(w, node, is_the_taint, 0, change, err);
 }
 
-static int try_add_resource(struct what_if *w, node_ix node, res_ix res, int64_t more, struct err *err)
+static int try_add_resource(struct what_if *w, node_ix node, res_ix res, int64_t more,
+                            struct err *err)
 {
     struct cluster *c = w->c;
     char change[WHAT_IF_TEXT], amount[32];
@@ -141,8 +145,8 @@ static int try_add_resource(struct what_if *w, node_ix node, res_ix res, int64_t
         return 0; /* a resource that the node does not have at all is another machine */
     }
     what_if_amount_text(res, more, amount, sizeof amount);
-    (void)snprintf(change, sizeof change, "node " STR_FMT ": add " STR_FMT " %s", STR_ARG(name_of(w, node)),
-                   STR_ARG(name), amount);
+    (void)snprintf(change, sizeof change, "node " STR_FMT ": add " STR_FMT " %s",
+                   STR_ARG(name_of(w, node)), STR_ARG(name), amount);
     alloc[node.v] = before + more;
     prices_set_node(c, node); /* a guessed price follows the size */
     int r = try_ask(w, w->ask, change, err);
@@ -170,7 +174,8 @@ static int list_refused(struct what_if *w, struct err *err)
     for (uint32_t i = 0; i < w->base->n_nodes; i++) {
         if (w->base->verdicts[i].reason != REASON_NONE) {
             node_ix node = w->base->nodes[i];
-            w->refused[w->n_refused++] = (struct refused){node, name_of(w, node), w->base->verdicts[i]};
+            w->refused[w->n_refused++] =
+                (struct refused){node, name_of(w, node), w->base->verdicts[i]};
             w->seen[w->base->verdicts[i].reason]++;
         }
     }
@@ -201,7 +206,8 @@ static const struct taint *blocking_taint(const struct what_if *w, node_ix node,
     const struct node_facts *f = &w->c->facts[node.v];
     *ret_n = 0;
     for (uint32_t i = 0; i < f->n_taints; i++) {
-        bool hard = f->taints[i].effect == EFFECT_NO_SCHEDULE || f->taints[i].effect == EFFECT_NO_EXECUTE;
+        bool hard =
+            f->taints[i].effect == EFFECT_NO_SCHEDULE || f->taints[i].effect == EFFECT_NO_EXECUTE;
         *ret_n += hard && !match_tolerates(&ctx, &f->taints[i]);
     }
     return first;
@@ -220,7 +226,8 @@ static int try_taints(struct what_if *w, struct err *err)
         }
         bool known = false;
         for (uint32_t k = 0; k < n_tried; k++) {
-            known = known || (tried[k].key.v == t->key.v && tried[k].val.v == t->val.v && tried[k].effect == t->effect);
+            known = known || (tried[k].key.v == t->key.v && tried[k].val.v == t->val.v &&
+                              tried[k].effect == t->effect);
         }
         int r = known ? 0 : what_if_tolerate(w, t, err);
         if (r == 0 && n_nodes < NODES_PER_REASON) {
@@ -295,17 +302,19 @@ static int try_all(struct what_if *w, struct err *err)
     if (r == 0 && w->base->chosen.v != IX_NONE) {
         r = try_cordon(w, w->base->chosen, err);
     }
-    if (r < 0 || (r = try_fit(w, err)) < 0 || (r = try_uncordons(w, err)) < 0 || (r = try_taints(w, err)) < 0 ||
-        (r = what_if_pod(w, err)) < 0) {
+    if (r < 0 || (r = try_fit(w, err)) < 0 || (r = try_uncordons(w, err)) < 0 ||
+        (r = try_taints(w, err)) < 0 || (r = what_if_pod(w, err)) < 0) {
         return r;
     }
     return what_if_fleet(w, err);
 }
 
-int what_if_make(struct engine *e, struct cluster *c, const struct ask *ask, const struct explain_base *base,
-                 const struct explain_opts *opts, struct explanation *x, struct err *err)
+int what_if_make(struct engine *e, struct cluster *c, const struct ask *ask,
+                 const struct explain_base *base, const struct explain_opts *opts,
+                 struct explanation *x, struct err *err)
 {
-    struct what_if w = {.e = e, .c = c, .ask = ask, .base = base, .x = x, .max = opts->max_what_ifs};
+    struct what_if w = {
+        .e = e, .c = c, .ask = ask, .base = base, .x = x, .max = opts->max_what_ifs};
     w.cls = ask->cls ? ask->cls : cluster_class(c, ask->pod->cls);
     x->what_ifs = arena_calloc(&x->arena, w.max + 1u, sizeof *x->what_ifs);
     w.seen = arena_calloc(&x->arena, REASON_COUNT, sizeof *w.seen);

@@ -21,13 +21,14 @@ struct what_if {
     struct explanation *x;
     const struct pod_class *cls; /* as asked */
     uint32_t max, tries;
-    struct refused *refused;     /* by name */
+    struct refused *refused; /* by name */
     uint32_t n_refused;
-    uint32_t *seen;              /* refused nodes by reason */
-    struct taint taint;          /* the one that is being taken away */
+    uint32_t *seen;     /* refused nodes by reason */
+    struct taint taint; /* the one that is being taken away */
 };
 /* Decides again with this class instead of the pod's own; tells the change when the answer is another one. */
-int what_if_try(struct what_if *w, const struct pod_class *cls, const char *change, struct err *err) SP_MUST_CHECK;
+int what_if_try(struct what_if *w, const struct pod_class *cls, const char *change,
+                struct err *err) SP_MUST_CHECK;
 /* "KEY=VALUE:EFFECT", without "=VALUE" where the value is empty. */
 void what_if_taint_text(const struct what_if *w, const struct taint *t, char *out, size_t n);
 /* A quantity: cpu with m, everything else plain. */

@@ -130,7 +130,8 @@ static int drop_pod_affinity(struct what_if *w, bool anti, struct err *err)
     } else {
         cls->n_affinity_required = 0;
     }
-    return what_if_try(w, cls, anti ? "pod: drop pod anti-affinity" : "pod: drop pod affinity", err);
+    return what_if_try(w, cls, anti ? "pod: drop pod anti-affinity" : "pod: drop pod affinity",
+                       err);
 }
 
 static int drop_port(struct what_if *w, uint32_t at, struct err *err)
@@ -146,7 +147,8 @@ static int drop_port(struct what_if *w, uint32_t at, struct err *err)
     }
     copy.n_ports = 0;
     for (uint32_t i = 0; i < pod->n_ports; i++) {
-        if (pod->ports[i].port != pod->ports[at].port || pod->ports[i].protocol.v != pod->ports[at].protocol.v) {
+        if (pod->ports[i].port != pod->ports[at].port ||
+            pod->ports[i].protocol.v != pod->ports[at].protocol.v) {
             ports[copy.n_ports++] = pod->ports[i];
         }
     }
@@ -155,8 +157,8 @@ static int drop_port(struct what_if *w, uint32_t at, struct err *err)
     }
     copy.ports = ports;
     ask.pod = &copy;
-    (void)snprintf(change, sizeof change, "pod: drop host port %d/" STR_FMT, (int)pod->ports[at].port,
-                   STR_ARG(sym_str(w->c->syms, pod->ports[at].protocol)));
+    (void)snprintf(change, sizeof change, "pod: drop host port %d/" STR_FMT,
+                   (int)pod->ports[at].port, STR_ARG(sym_str(w->c->syms, pod->ports[at].protocol)));
     const struct ask *own = w->ask;
     w->ask = &ask;
     int r = what_if_try(w, cls, change, err);
@@ -170,7 +172,8 @@ int what_if_pod(struct what_if *w, struct err *err)
     if (w->seen[REASON_NODE_AFFINITY]) {
         r = drop_selection(w, err);
     }
-    for (uint32_t i = 0; r == 0 && w->seen[REASON_PORTS] && i < w->ask->pod->n_ports && i < 2; i++) {
+    for (uint32_t i = 0; r == 0 && w->seen[REASON_PORTS] && i < w->ask->pod->n_ports && i < 2;
+         i++) {
         r = drop_port(w, i, err);
     }
     if (r == 0 && (w->seen[REASON_SPREAD] || w->seen[REASON_SPREAD_LABEL])) {
@@ -186,7 +189,8 @@ int what_if_pod(struct what_if *w, struct err *err)
 }
 
 /* Decides with the fleet's entry replaced, wherever a policy may find it; puts the pointer back. */
-static int try_fleet(struct what_if *w, const struct fleet_settings *changed, const char *change, struct err *err)
+static int try_fleet(struct what_if *w, const struct fleet_settings *changed, const char *change,
+                     struct err *err)
 {
     struct pod_class *cls = class_copy(w, err);
     if (!cls) {

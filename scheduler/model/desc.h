@@ -8,10 +8,10 @@
 #include "base/str.h"
 #include "model/quantity.h"
 
-#define DESC_LIST(type)  \
-    struct {             \
-        const type *p;   \
-        uint32_t n;      \
+#define DESC_LIST(type) \
+    struct {            \
+        const type *p;  \
+        uint32_t n;     \
     }
 
 struct kv_desc {
@@ -42,7 +42,13 @@ struct meta_desc {
 
 /* ---- nodes ---- */
 
-enum taint_effect { EFFECT_ANY = 0, EFFECT_NO_SCHEDULE, EFFECT_PREFER_NO_SCHEDULE, EFFECT_NO_EXECUTE, EFFECT_OTHER };
+enum taint_effect {
+    EFFECT_ANY = 0,
+    EFFECT_NO_SCHEDULE,
+    EFFECT_PREFER_NO_SCHEDULE,
+    EFFECT_NO_EXECUTE,
+    EFFECT_OTHER
+};
 
 struct taint_desc {
     struct str key, val;
@@ -67,14 +73,21 @@ struct node_desc {
 
 /* ---- pods ---- */
 
-enum toleration_op { TOLERATE_EQUAL = 0, TOLERATE_EXISTS, TOLERATE_LT, TOLERATE_GT, TOLERATE_OTHER };
+enum toleration_op {
+    TOLERATE_EQUAL = 0,
+    TOLERATE_EXISTS,
+    TOLERATE_LT,
+    TOLERATE_GT,
+    TOLERATE_OTHER
+};
 struct toleration_desc {
     struct str key, val;
     enum toleration_op op;
     enum taint_effect effect; /* EFFECT_ANY: all effects */
 };
 struct expr_desc {
-    struct str key, op; /* "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", or what was written */
+    struct str key,
+        op; /* "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt", or what was written */
     str_list values;
 };
 typedef DESC_LIST(struct expr_desc) expr_list;
@@ -113,7 +126,8 @@ struct port_desc {
 };
 struct container_desc {
     struct str name, image;
-    bool init, sidecar; /* sidecar: an init container with restartPolicy Always (init is true as well) */
+    bool init,
+        sidecar; /* sidecar: an init container with restartPolicy Always (init is true as well) */
     qty_list requests, limits;
     DESC_LIST(struct port_desc) ports;
     /* in-place resize, from status.containerStatuses of the same name */
@@ -122,11 +136,12 @@ struct container_desc {
 };
 struct volume_desc {
     struct str name;
-    struct str claim;      /* persistentVolumeClaim.claimName, or POD-VOLUME for an ephemeral claim */
-    bool ephemeral;        /* generic ephemeral volume */
-    struct str image;      /* image volume reference */
-    struct str inline_kind; /* "gcePersistentDisk", "awsElasticBlockStore", "iscsi", "rbd" … : VolumeRestrictions */
-    struct str inline_id;  /* what must be unique: disk name, volume id, IQN, monitors+pool+image */
+    struct str claim; /* persistentVolumeClaim.claimName, or POD-VOLUME for an ephemeral claim */
+    bool ephemeral;   /* generic ephemeral volume */
+    struct str image; /* image volume reference */
+    struct str
+        inline_kind; /* "gcePersistentDisk", "awsElasticBlockStore", "iscsi", "rbd" … : VolumeRestrictions */
+    struct str inline_id; /* what must be unique: disk name, volume id, IQN, monitors+pool+image */
     bool read_only;
 };
 enum pod_phase { PHASE_UNKNOWN = 0, PHASE_PENDING, PHASE_RUNNING, PHASE_SUCCEEDED, PHASE_FAILED };
@@ -140,7 +155,7 @@ struct pod_desc {
     enum preemption_policy preemption;
     bool host_network, gated; /* gated: spec.schedulingGates is not empty */
     enum pod_phase phase;
-    bool ready; /* condition Ready = True */
+    bool ready;       /* condition Ready = True */
     int64_t start_ms; /* status.startTime; 0 = unknown */
     kv_list node_selector;
     bool has_node_required; /* requiredDuringScheduling… present */
@@ -203,8 +218,8 @@ struct pvc_desc {
     str_list access_modes;
     struct quantity request;
     struct selector_desc selector;
-    bool bind_completed;       /* annotation pv.kubernetes.io/bind-completed */
-    struct str selected_node;  /* annotation volume.kubernetes.io/selected-node */
+    bool bind_completed;      /* annotation pv.kubernetes.io/bind-completed */
+    struct str selected_node; /* annotation volume.kubernetes.io/selected-node */
 };
 struct storage_class_desc {
     struct meta_desc meta;
@@ -212,11 +227,18 @@ struct storage_class_desc {
     bool wait_for_first_consumer, is_default;
     node_term_list allowed_topologies; /* each: AND of In expressions */
 };
-enum game_state { GAME_UNKNOWN = 0, GAME_STARTING, GAME_READY, GAME_RESERVED, GAME_ALLOCATED, GAME_ENDED };
+enum game_state {
+    GAME_UNKNOWN = 0,
+    GAME_STARTING,
+    GAME_READY,
+    GAME_RESERVED,
+    GAME_ALLOCATED,
+    GAME_ENDED
+};
 /* Agones, OpenKruiseGame or a configured kind. */
 struct game_server_desc {
     struct meta_desc meta;
     enum game_state state;
-    struct str fleet;            /* agones.dev/fleet label, or the field that stands for it */
+    struct str fleet;             /* agones.dev/fleet label, or the field that stands for it */
     int32_t players, players_max; /* -1 = unknown */
 };

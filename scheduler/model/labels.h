@@ -16,12 +16,12 @@ struct labelset { /* sorted by key number; keys are unique */
 
 enum sel_op {
     SEL_IN = 0,
-    SEL_NOT_IN,     /* true also where the label is absent */
+    SEL_NOT_IN, /* true also where the label is absent */
     SEL_EXISTS,
     SEL_NOT_EXISTS,
-    SEL_GT,         /* base-10 int64 on both sides; absent or unparsable: false */
+    SEL_GT, /* base-10 int64 on both sides; absent or unparsable: false */
     SEL_LT,
-    SEL_NEVER       /* an expression that Kubernetes would refuse: matches nothing */
+    SEL_NEVER /* an expression that Kubernetes would refuse: matches nothing */
 };
 struct requirement {
     sym key;
@@ -33,7 +33,8 @@ struct requirement {
 struct selector { /* AND of the requirements */
     const struct requirement *p;
     uint32_t n;
-    bool nothing; /* a selector that was not given (nil): matches nothing; n == 0 otherwise matches everything */
+    bool
+        nothing; /* a selector that was not given (nil): matches nothing; n == 0 otherwise matches everything */
 };
 
 /* SYM_NONE and *ret_has = false when the key is absent (an empty value is a value). */

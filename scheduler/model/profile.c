@@ -21,7 +21,8 @@ const struct profile_default profile_defaults[PROFILE_DEFAULTS] = {
     {"Job", INT64_C(3600000), INT64_C(3600000), 16,
      "a run that ends by itself; an hour until better is known"},
     {"other", INT64_MAX, INT64_MAX, 16,
-     "a service that stays; where it is said to be a game (a fleet, an annotation), the first row holds"},
+     "a service that stays; where it is said to be a game (a fleet, an annotation), the first row "
+     "holds"},
 };
 
 static const struct latency_class class_none = {.name = {"none", 4}, .judged = false};
@@ -431,7 +432,8 @@ static struct sources said(const struct cluster *c, const struct class_key *key,
 static const char *const wish_forms[WISH_N] = {
     [WISH_FLEET] = "a name",
     [WISH_PLAYERS] = "a whole number up to 1000000",
-    [WISH_DEMAND] = "a JSON object of locations and shares above 0, such as {\"DE\":0.6,\"FR\":0.4}",
+    [WISH_DEMAND] =
+        "a JSON object of locations and shares above 0, such as {\"DE\":0.6,\"FR\":0.4}",
     [WISH_LATENCY] = "the name of a latency class",
     [WISH_SESSION] = "a duration such as 25m, or p50=20m,p90=40m",
     [WISH_SPOT] = "never, allowed, preferred or required",

@@ -60,8 +60,8 @@ static bool expand_true(const struct expand *x, const char *path)
 int expand_fault(struct expand *x, const char *path, const char *text)
 {
     size_t at = k8s_find_path(x->json, path);
-    err_set(x->err, -EINVAL, "%.*s %.*s: %s%s%s", STR_ARG(x->c->kind_name), STR_ARG(x->c->name), path,
-            path[0] != '\0' ? ": " : "", text);
+    err_set(x->err, -EINVAL, "%.*s %.*s: %s%s%s", STR_ARG(x->c->kind_name), STR_ARG(x->c->name),
+            path, path[0] != '\0' ? ": " : "", text);
     scan_place(x->json.p, x->json.p + at, &x->err->line, &x->err->column);
     load_place(&x->ctx, x->err);
     return load_fault(&x->ctx, x->err);
@@ -122,8 +122,8 @@ kv_list expand_merge(struct expand *x, kv_list list, const struct kv_desc *more,
     return (kv_list){p, out + n};
 }
 
-int expand_make(struct expand *x, struct pod_desc *pod, struct str name, const struct owner_desc *owner,
-                const struct kv_desc *labels, uint32_t n_labels)
+int expand_make(struct expand *x, struct pod_desc *pod, struct str name,
+                const struct owner_desc *owner, const struct kv_desc *labels, uint32_t n_labels)
 {
     struct k8s_dec d;
     pod_ix ix;
@@ -165,7 +165,8 @@ static int read_template(struct expand *x)
         snprintf(x->template_path, sizeof x->template_path, "%.*s", STR_ARG(p));
     }
     if (!k8s_find_field(x->json, x->template_path, &x->template_at)) {
-        if (x->c->kind == CTL_GAME_SERVER && !x->c->workload) { /* a stripped dump: its pod stands there itself */
+        if (x->c->kind == CTL_GAME_SERVER &&
+            !x->c->workload) { /* a stripped dump: its pod stands there itself */
             loaded_note(x->l, NOTE_NO_TEMPLATE, 1);
             return 0;
         }
@@ -185,8 +186,8 @@ static int read_template(struct expand *x)
     named.meta.name = x->c->name;
     if (k8s_validate_pod(&named, &err) != 0) {
         char full[ERR_TEXT_MAX];
-        snprintf(full, sizeof full, "%s.%.*s", x->template_path, (int)(ERR_TEXT_MAX - sizeof x->template_path - 2),
-                 err.text);
+        snprintf(full, sizeof full, "%s.%.*s", x->template_path,
+                 (int)(ERR_TEXT_MAX - sizeof x->template_path - 2), err.text);
         err_set(x->err, -EINVAL, "%s", full);
         load_place_path(&x->ctx, x->json, x->err);
         return load_fault(&x->ctx, x->err);
@@ -226,7 +227,8 @@ static int derive(struct expand *x, const char *kind, struct str ns, struct str 
 static uint32_t derived(const struct expand *x, const char *kind)
 {
     char key[LIMIT_NAME_BYTES * 2 + 64];
-    int len = snprintf(key, sizeof key, "%s/%.*s/%.*s", kind, STR_ARG(x->c->ns), STR_ARG(x->c->name));
+    int len =
+        snprintf(key, sizeof key, "%s/%.*s/%.*s", kind, STR_ARG(x->c->ns), STR_ARG(x->c->name));
     uint32_t number = len < 0 || (size_t)len >= sizeof key
                           ? UINT32_MAX
                           : name_map_find(x->derived, (struct str){key, (size_t)len});
@@ -234,7 +236,8 @@ static uint32_t derived(const struct expand *x, const char *kind)
 }
 
 /* Kinds that own and are owned: by kind, namespace and name, whatever the API version. */
-static const struct controller *loaded_controller(const struct expand *x, const char *kind, struct str ns, struct str name)
+static const struct controller *loaded_controller(const struct expand *x, const char *kind,
+                                                  struct str ns, struct str name)
 {
     char key[LIMIT_NAME_BYTES * 2 + 64];
     int len = snprintf(key, sizeof key, "=%s/%.*s/%.*s", kind, STR_ARG(ns), STR_ARG(name));
@@ -250,7 +253,8 @@ static int index_controllers(struct expand *x)
     for (size_t i = 0; i < x->im->controllers.n && rc == 0; i++) {
         const struct controller *c = &x->im->controllers.p[i];
         char kind[80];
-        snprintf(kind, sizeof kind, "=%.*s", (int)(c->kind_name.n < 70 ? c->kind_name.n : 70), c->kind_name.p);
+        snprintf(kind, sizeof kind, "=%.*s", (int)(c->kind_name.n < 70 ? c->kind_name.n : 70),
+                 c->kind_name.p);
         if (loaded_controller(x, kind + 1, c->ns, c->name) == NULL) {
             rc = derive(x, kind, c->ns, c->name, (uint32_t)i + 1);
         }
@@ -270,7 +274,9 @@ static int derive_from_pods(struct expand *x)
         if (!str_is(key, "*") || n == 0) {
             continue;
         }
-        const char *k = str_is(kind, "ReplicaSet") ? "ReplicaSet" : str_is(kind, "Job") ? "Job" : "GameServer";
+        const char *k = str_is(kind, "ReplicaSet") ? "ReplicaSet"
+                        : str_is(kind, "Job")      ? "Job"
+                                                   : "GameServer";
         if (!str_is(kind, k)) {
             continue;
         }
@@ -294,13 +300,14 @@ static int derive_from_game_servers(struct expand *x)
     int rc = 0;
     for (size_t i = 0; i < x->im->controllers.n && rc == 0; i++) {
         const struct controller *c = &x->im->controllers.p[i];
-        if (c->kind != CTL_GAME_SERVER || c->state == GAME_ENDED || !str_is(c->owner_kind, "GameServerSet")) {
+        if (c->kind != CTL_GAME_SERVER || c->state == GAME_ENDED ||
+            !str_is(c->owner_kind, "GameServerSet")) {
             continue;
         }
         const struct controller *set = loaded_controller(x, "GameServerSet", c->ns, c->owner_name);
-        struct str fleet = c->fleet_label.n > 0                     ? c->fleet_label
+        struct str fleet = c->fleet_label.n > 0                   ? c->fleet_label
                            : set != NULL && set->owner_name.n > 0 ? set->owner_name
-                                                                    : strip_dash(c->owner_name);
+                                                                  : strip_dash(c->owner_name);
         rc = derive(x, "GameServerSet", c->ns, c->owner_name, 1);
         rc = rc == 0 ? derive(x, "Fleet", c->ns, fleet, 1) : rc;
     }
@@ -314,7 +321,9 @@ static bool made_by_another(const struct expand *x)
     static const struct {
         enum controller_kind kind;
         const char *owner;
-    } chains[] = {{CTL_REPLICA_SET, "Deployment"}, {CTL_GAME_SERVER_SET, "Fleet"}, {CTL_GAME_SERVER, "GameServerSet"}};
+    } chains[] = {{CTL_REPLICA_SET, "Deployment"},
+                  {CTL_GAME_SERVER_SET, "Fleet"},
+                  {CTL_GAME_SERVER, "GameServerSet"}};
     for (size_t i = 0; i < SP_COUNTOF(chains); i++) {
         if (x->c->kind == chains[i].kind && str_is(x->c->owner_kind, chains[i].owner)) {
             return loaded_controller(x, chains[i].owner, x->c->ns, x->c->owner_name) != NULL;
@@ -393,7 +402,8 @@ static int64_t present_pods(const struct expand *x)
 }
 
 /* A Deployment's pods belong to a ReplicaSet, which is made with its hash of the template. */
-static int make_replica_set(struct expand *x, struct owner_desc *ret_owner, struct kv_desc *ret_label)
+static int make_replica_set(struct expand *x, struct owner_desc *ret_owner,
+                            struct kv_desc *ret_label)
 {
     struct workload_desc d;
     struct str template = {x->json.p + x->template_at, x->json.n - x->template_at};
@@ -414,7 +424,8 @@ static int make_replica_set(struct expand *x, struct owner_desc *ret_owner, stru
     if (d.meta.name.p == NULL || d.meta.uid.p == NULL || x->short_memory) {
         return err_nomem(x->err);
     }
-    *ret_owner = (struct owner_desc){STR("apps/v1"), STR("ReplicaSet"), d.meta.name, d.meta.uid, true};
+    *ret_owner =
+        (struct owner_desc){STR("apps/v1"), STR("ReplicaSet"), d.meta.name, d.meta.uid, true};
     return cluster_upsert_workload(x->l->cluster, &d, x->err);
 }
 
@@ -454,14 +465,17 @@ static int check_count(struct expand *x, const char *path)
     if (type == SCAN_NULL || (type == SCAN_NUMBER && scan_i64(&s, &n) && n >= 0)) {
         return 0;
     }
-    int rc = expand_fault(x, path, n < 0 ? "a negative number of pods: write 0 or more" : "a whole number was expected");
+    int rc = expand_fault(x, path,
+                          n < 0 ? "a negative number of pods: write 0 or more"
+                                : "a whole number was expected");
     return rc != 0 ? rc : 1;
 }
 
 static int check_counts(struct expand *x)
 {
     static const char *const paths[] = {"spec.replicas", "spec.parallelism", "spec.completions",
-                                        "spec.jobTemplate.spec.parallelism", "spec.jobTemplate.spec.completions"};
+                                        "spec.jobTemplate.spec.parallelism",
+                                        "spec.jobTemplate.spec.completions"};
     char path[192] = "";
     int rc = 0;
     if (x->c->kind == CTL_CUSTOM) {
@@ -512,14 +526,17 @@ static int make_pods(struct expand *x)
 /* Agones' container is a name; the container itself belongs into the pod template. */
 static int check_agones(struct expand *x)
 {
-    const char *path = x->c->kind == CTL_GAME_SERVER ? "spec.container" : "spec.template.spec.container";
+    const char *path =
+        x->c->kind == CTL_GAME_SERVER ? "spec.container" : "spec.template.spec.container";
     size_t at;
     if (k8s_find_field(x->json, path, &at) && x->json.p[at] == '{') {
         return expand_fault(x, path,
                             x->c->kind == CTL_GAME_SERVER
-                                ? "the name of a container was expected, found an object: put the container into the list "
+                                ? "the name of a container was expected, found an object: put the "
+                                  "container into the list "
                                   "spec.template.spec.containers"
-                                : "the name of a container was expected, found an object: put the container into the list "
+                                : "the name of a container was expected, found an object: put the "
+                                  "container into the list "
                                   "spec.template.spec.template.spec.containers");
     }
     return 1;
@@ -528,11 +545,18 @@ static int check_agones(struct expand *x)
 static int expand_one(struct expand *x)
 {
     const struct controller *c = x->c;
-    bool agones = c->kind == CTL_FLEET || c->kind == CTL_GAME_SERVER_SET || c->kind == CTL_GAME_SERVER;
+    bool agones =
+        c->kind == CTL_FLEET || c->kind == CTL_GAME_SERVER_SET || c->kind == CTL_GAME_SERVER;
     x->json = (struct str){c->json, c->n_json};
-    x->ctx = (struct load_ctx){.l = x->l, .im = x->im, .file = c->file, .workload = c->workload, .lenient = c->lenient,
-                               .line = c->line, .column = c->column,
-                               .marks = c->marks.n > 0 ? (struct yaml_marks *)(uintptr_t)&c->marks : NULL};
+    x->ctx = (struct load_ctx){.l = x->l,
+                               .im = x->im,
+                               .file = c->file,
+                               .workload = c->workload,
+                               .lenient = c->lenient,
+                               .line = c->line,
+                               .column = c->column,
+                               .marks = c->marks.n > 0 ? (struct yaml_marks *)(uintptr_t)&c->marks
+                                                       : NULL};
     x->next = 0;
     arena_reset(x->a);
     x->to = x->a;
@@ -563,7 +587,13 @@ int load_expand(struct loaded *l, struct err *err)
     struct load_impl *im = l->impl;
     struct arena arena, each;
     struct name_map derived_names = {.keys = &im->keys};
-    struct expand x = {.l = l, .im = im, .a = &arena, .each = &each, .to = &arena, .err = err, .derived = &derived_names};
+    struct expand x = {.l = l,
+                       .im = im,
+                       .a = &arena,
+                       .each = &each,
+                       .to = &arena,
+                       .err = err,
+                       .derived = &derived_names};
     arena_init(&arena, (size_t)1 << 30);
     arena_init(&each, LIMIT_ITEM_ARENA);
     load_count_owners(im, l->cluster);

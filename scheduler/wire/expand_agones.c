@@ -11,8 +11,8 @@
 #include "wire/expand_impl.h"
 
 #define PORT_FIRST 7000
-#define PORT_LAST 8000
-#define PORTS_MAX 64u
+#define PORT_LAST  8000
+#define PORTS_MAX  64u
 
 enum port_policy { POLICY_DYNAMIC = 0, POLICY_STATIC, POLICY_PASSTHROUGH, POLICY_NONE };
 struct agones_port {
@@ -21,7 +21,7 @@ struct agones_port {
     struct str protocol, container; /* protocol "TCPUDP": both */
 };
 struct agones {
-    const char *spec;      /* path of the GameServerSpec */
+    const char *spec; /* path of the GameServerSpec */
     struct agones_port ports[PORTS_MAX];
     uint32_t n_ports;
     struct str container;
@@ -65,7 +65,8 @@ static bool read_port(struct k8s_dec *d, struct agones_port *p)
         return dec_fail(d, NULL, "portPolicy is none of Dynamic, Static, Passthrough, None");
     }
     int32_t worst = p->host_port < 0 || p->host_port > 65535 ? p->host_port : p->container_port;
-    return dec_ok(d) && ((worst >= 0 && worst <= 65535) || dec_fail(d, NULL, "%d is no port (1 to 65535)", worst));
+    return dec_ok(d) && ((worst >= 0 && worst <= 65535) ||
+                         dec_fail(d, NULL, "%d is no port (1 to 65535)", worst));
 }
 
 static bool read_ports(struct k8s_dec *d, struct agones *g)
@@ -106,7 +107,8 @@ static void default_static(struct expand *x, struct agones *g)
         p->host_port = p->container_port;
         snprintf(path, sizeof path, "%s.ports[%u]", g->spec, i);
         err_set(&err, -1,
-                "%s: portPolicy Static without hostPort: host port %d (the container's) is taken, so one server of %.*s "
+                "%s: portPolicy Static without hostPort: host port %d (the container's) is taken, "
+                "so one server of %.*s "
                 "fits on a node; write hostPort, or portPolicy: Dynamic",
                 path, p->container_port, STR_ARG(x->c->name));
         size_t at = k8s_find_path(x->json, path);
@@ -122,7 +124,8 @@ static int read_spec(struct expand *x, struct agones *g)
     char path[128];
     struct str scheduling = STR_NONE, safe = STR_NONE;
     size_t at;
-    *g = (struct agones){.spec = x->c->kind == CTL_GAME_SERVER ? "spec" : "spec.template.spec", .packed = true};
+    *g = (struct agones){.spec = x->c->kind == CTL_GAME_SERVER ? "spec" : "spec.template.spec",
+                         .packed = true};
     if (k8s_find_field(x->json, path_of(path, sizeof path, g, "ports"), &at)) {
         struct k8s_dec d;
         dec_init(&d, (struct str){x->json.p + at, x->json.n - at}, x->a);
@@ -153,7 +156,8 @@ static int32_t next_port(struct load_impl *im)
 }
 
 /* The container that the port belongs to: its own, the GameServer's, or the first. */
-static uint32_t container_of(const struct pod_desc *pod, const struct agones *g, const struct agones_port *p)
+static uint32_t container_of(const struct pod_desc *pod, const struct agones *g,
+                             const struct agones_port *p)
 {
     struct str name = p->container.n > 0 ? p->container : g->container;
     uint32_t first = pod->containers.n;
@@ -194,9 +198,13 @@ static int add_ports(struct expand *x, const struct agones *g, struct pod_desc *
         if (c[k].ports.n > 0) {
             memcpy(list, c[k].ports.p, c[k].ports.n * sizeof *list);
         }
-        int32_t host = p->policy == POLICY_NONE ? 0 : p->host_port != 0 ? p->host_port : next_port(x->im);
-        struct port_desc one = {.protocol = both ? STR("UDP") : p->protocol, .host_port = host,
-                                .container_port = p->policy == POLICY_PASSTHROUGH ? host : p->container_port};
+        int32_t host = p->policy == POLICY_NONE ? 0
+                       : p->host_port != 0      ? p->host_port
+                                                : next_port(x->im);
+        struct port_desc one = {.protocol = both ? STR("UDP") : p->protocol,
+                                .host_port = host,
+                                .container_port =
+                                    p->policy == POLICY_PASSTHROUGH ? host : p->container_port};
         list[c[k].ports.n++] = one;
         if (both) {
             one.protocol = STR("TCP");
@@ -231,8 +239,10 @@ static int add_packed(struct expand *x, struct pod_desc *pod)
 /* The GameServer of a made pod, so that fleet and state are known. A loaded GameServer is there already. */
 static int make_game_server(struct expand *x, struct str name, struct str uid)
 {
-    struct game_server_desc g = {.meta = {.name = name, .ns = x->c->ns, .uid = uid}, .state = GAME_STARTING,
-                                 .players = -1, .players_max = -1};
+    struct game_server_desc g = {.meta = {.name = name, .ns = x->c->ns, .uid = uid},
+                                 .state = GAME_STARTING,
+                                 .players = -1,
+                                 .players_max = -1};
     struct str fleet = x->c->kind == CTL_FLEET ? x->c->name : x->c->fleet_label;
     struct owner_desc owner = {x->c->api_version, x->c->kind_name, x->c->name, x->c->uid, true};
     const struct kv_desc labels[] = {{STR("agones.dev/fleet"), fleet}};
@@ -256,7 +266,9 @@ static int make_one(struct expand *x, const struct agones *g)
     struct str name = expand_name(x);
     bool loaded = x->c->kind == CTL_GAME_SERVER;
     struct str server = loaded ? x->c->name : name;
-    struct str uid = loaded ? x->c->uid : expand_format(x, "made/gameserver/%.*s/%.*s", STR_ARG(x->c->ns), STR_ARG(name));
+    struct str uid =
+        loaded ? x->c->uid
+               : expand_format(x, "made/gameserver/%.*s/%.*s", STR_ARG(x->c->ns), STR_ARG(name));
     struct owner_desc owner = {STR("agones.dev/v1"), STR("GameServer"), server, uid, true};
     const struct kv_desc labels[] = {{STR("agones.dev/role"), STR("gameserver")},
                                      {STR("agones.dev/gameserver"), server},
@@ -267,7 +279,8 @@ static int make_one(struct expand *x, const struct agones *g)
     if (name.p == NULL) {
         return err_nomem(x->err);
     }
-    pod.meta.annotations = expand_merge(x, pod.meta.annotations, annotations, g->container.n > 0 ? 2 : 1);
+    pod.meta.annotations =
+        expand_merge(x, pod.meta.annotations, annotations, g->container.n > 0 ? 2 : 1);
     int rc = add_ports(x, g, &pod);
     rc = rc == 0 && g->packed ? add_packed(x, &pod) : rc;
     rc = rc == 0 ? make_game_server(x, server, uid) : rc;

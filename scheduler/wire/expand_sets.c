@@ -44,7 +44,8 @@ static int read_claims(struct expand *x, struct claim_list *ret)
         }
         struct err err = ERR_NONE;
         if (k8s_decode_pvc(raw, x->a, &ret->p[ret->n], &err) != 0) {
-            int rc = err.code == -ENOMEM ? err_nomem(x->err) : expand_fault(x, "spec.volumeClaimTemplates", err.text);
+            int rc = err.code == -ENOMEM ? err_nomem(x->err)
+                                         : expand_fault(x, "spec.volumeClaimTemplates", err.text);
             return rc != 0 ? rc : 1;
         }
         ret->n++;
@@ -62,13 +63,16 @@ static int settle_class(struct expand *x, struct pvc_desc *pvc)
         pvc->storage_class = usual != NULL ? sym_str(c->syms, usual->name) : STR_NONE;
     }
     if (pvc->storage_class.n == 0) {
-        pvc->storage_class = cluster_n_storage_classes(c) == 0 || x->im->class_made ? STR("(default)") : STR_NONE;
+        pvc->storage_class =
+            cluster_n_storage_classes(c) == 0 || x->im->class_made ? STR("(default)") : STR_NONE;
     }
     bool known = cluster_find_storage_class(c, sym_find(c->syms, pvc->storage_class)) != NULL;
-    if (pvc->storage_class.n == 0 || known || (cluster_n_storage_classes(c) > 0 && !x->im->class_made)) {
+    if (pvc->storage_class.n == 0 || known ||
+        (cluster_n_storage_classes(c) > 0 && !x->im->class_made)) {
         return 0;
     }
-    struct storage_class_desc made = {.meta.name = pvc->storage_class, .provisioner = STR("unknown"),
+    struct storage_class_desc made = {.meta.name = pvc->storage_class,
+                                      .provisioner = STR("unknown"),
                                       .wait_for_first_consumer = true};
     x->im->class_made = true;
     loaded_note(x->l, NOTE_NO_CLASSES, 1);
@@ -76,7 +80,8 @@ static int settle_class(struct expand *x, struct pvc_desc *pvc)
 }
 
 /* The claims of one ordinal: made where the input has none, and mounted in place of the template's volumes. */
-static int give_claims(struct expand *x, const struct claim_list *claims, struct str pod_name, struct pod_desc *pod)
+static int give_claims(struct expand *x, const struct claim_list *claims, struct str pod_name,
+                       struct pod_desc *pod)
 {
     struct cluster *c = x->l->cluster;
     struct volume_desc *p = arena_alloc(x->to, (claims->n + pod->volumes.n) * sizeof *p);
@@ -93,7 +98,8 @@ static int give_claims(struct expand *x, const struct claim_list *claims, struct
             return err_nomem(x->err);
         }
         p[n++] = (struct volume_desc){.name = template, .claim = pvc.meta.name};
-        if (cluster_find_pvc(c, sym_find(c->syms, x->c->ns), sym_find(c->syms, pvc.meta.name)) == NULL) {
+        if (cluster_find_pvc(c, sym_find(c->syms, x->c->ns), sym_find(c->syms, pvc.meta.name)) ==
+            NULL) {
             pvc.phase = STR("Pending");
             int rc = settle_class(x, &pvc);
             rc = rc != 0 ? rc : cluster_upsert_pvc(c, &pvc, x->err);
@@ -127,7 +133,8 @@ int expand_stateful_set(struct expand *x, int64_t replicas)
     }
     (void)expand_i64(x, "spec.ordinals.start", &start);
     /* in a cluster: the ordinals that are missing; as a workload: that many more */
-    for (int64_t i = start; rc == 0 && (x->c->workload ? made < replicas : i < start + replicas); i++) {
+    for (int64_t i = start; rc == 0 && (x->c->workload ? made < replicas : i < start + replicas);
+         i++) {
         expand_next_pod(x);
         struct str ordinal = expand_format(x, "%lld", (long long)i);
         struct str name = expand_format(x, "%.*s-%.*s", STR_ARG(x->c->name), STR_ARG(ordinal));
@@ -149,9 +156,11 @@ int expand_stateful_set(struct expand *x, int64_t replicas)
 
 /* ---- DaemonSet ---- */
 
-static bool term_admits(const struct node_term *t, struct labelset labels, struct labelset fields, const struct symtab *syms)
+static bool term_admits(const struct node_term *t, struct labelset labels, struct labelset fields,
+                        const struct symtab *syms)
 {
-    return !t->empty && selector_matches(&t->labels, labels, syms) && selector_matches(&t->fields, fields, syms);
+    return !t->empty && selector_matches(&t->labels, labels, syms) &&
+           selector_matches(&t->fields, fields, syms);
 }
 
 static bool tolerated(const struct pod_class *cls, const struct taint *t)
@@ -201,7 +210,8 @@ static const struct toleration_desc daemon_tolerations[] = {
     {STR("node.kubernetes.io/memory-pressure"), STR_NONE, TOLERATE_EXISTS, EFFECT_NO_SCHEDULE},
     {STR("node.kubernetes.io/pid-pressure"), STR_NONE, TOLERATE_EXISTS, EFFECT_NO_SCHEDULE},
     {STR("node.kubernetes.io/unschedulable"), STR_NONE, TOLERATE_EXISTS, EFFECT_NO_SCHEDULE},
-    {STR("node.kubernetes.io/network-unavailable"), STR_NONE, TOLERATE_EXISTS, EFFECT_NO_SCHEDULE}, /* hostNetwork only */
+    {STR("node.kubernetes.io/network-unavailable"), STR_NONE, TOLERATE_EXISTS,
+     EFFECT_NO_SCHEDULE}, /* hostNetwork only */
 };
 
 static int add_tolerations(struct expand *x)
@@ -262,8 +272,9 @@ static int mark_served(struct expand *x, bool *served)
             const struct label field = {sym_find(c->syms, STR("metadata.name")), c->facts[n].name};
             const struct labelset fields = {&field, 1}, none = {NULL, 0};
             for (uint32_t k = 0; k < cls->n_node_required && (c->flags[n] & NODE_LIVE); k++) {
-                served[n] = served[n] || (cls->node_required[k].fields.n > 0 &&
-                                          term_admits(&cls->node_required[k], none, fields, c->syms));
+                served[n] =
+                    served[n] || (cls->node_required[k].fields.n > 0 &&
+                                  term_admits(&cls->node_required[k], none, fields, c->syms));
             }
         }
     }

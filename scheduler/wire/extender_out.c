@@ -75,14 +75,17 @@ static bool seen_before(const struct extender_args *args, uint32_t i)
     return false;
 }
 
-static void write_rejects(struct buf *out, const struct extender_reject *rejects, uint32_t n, bool unresolvable)
+static void write_rejects(struct buf *out, const struct extender_reject *rejects, uint32_t n,
+                          bool unresolvable)
 {
     bool any = false;
     for (uint32_t i = 0; i < n; i++) {
         if (rejects[i].unresolvable != unresolvable) {
             continue;
         }
-        buf_lit(out, any ? "," : unresolvable ? ",\"FailedAndUnresolvableNodes\":{" : ",\"FailedNodes\":{");
+        buf_lit(out, any            ? ","
+                     : unresolvable ? ",\"FailedAndUnresolvableNodes\":{"
+                                    : ",\"FailedNodes\":{");
         any = true;
         put_name(out, rejects[i].name);
         buf_char(out, ':');
@@ -93,7 +96,8 @@ static void write_rejects(struct buf *out, const struct extender_reject *rejects
     }
 }
 
-static void write_kept(struct buf *out, const struct extender_args *args, const uint32_t *keep, uint32_t n_keep)
+static void write_kept(struct buf *out, const struct extender_args *args, const uint32_t *keep,
+                       uint32_t n_keep)
 {
     bool first = true, check = n_keep > 1 && args->slots != NULL;
     if (check) {
@@ -115,8 +119,9 @@ static void write_kept(struct buf *out, const struct extender_args *args, const 
     }
 }
 
-void extender_write_filter(struct buf *out, const struct extender_args *args, const uint32_t *keep, uint32_t n_keep,
-                           const struct extender_reject *rejects, uint32_t n_rejects)
+void extender_write_filter(struct buf *out, const struct extender_args *args, const uint32_t *keep,
+                           uint32_t n_keep, const struct extender_reject *rejects,
+                           uint32_t n_rejects)
 {
     if (args->has_names || !args->has_nodes) {
         buf_lit(out, "{\"Nodes\":null,\"NodeNames\":[");

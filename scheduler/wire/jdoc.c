@@ -32,7 +32,8 @@ static json_t *load(const char *file, struct str bytes, struct err *err)
 {
     json_error_t e;
     short_memory = false;
-    json_t *root = json_loadb(bytes.p != NULL ? bytes.p : "", bytes.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    json_t *root = json_loadb(bytes.p != NULL ? bytes.p : "", bytes.n,
+                              JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (root != NULL) {
         return root;
     }
@@ -41,7 +42,8 @@ static json_t *load(const char *file, struct str bytes, struct err *err)
         return NULL;
     }
     err_set(err, -EINVAL, "%s", e.text);
-    uint32_t line = e.line > 0 ? (uint32_t)e.line : 0, column = e.column > 0 ? (uint32_t)e.column : 1;
+    uint32_t line = e.line > 0 ? (uint32_t)e.line : 0,
+             column = e.column > 0 ? (uint32_t)e.column : 1;
     err_at(err, file != NULL ? file : "", line, line > 0 ? column : 0);
     return NULL;
 }
@@ -164,7 +166,8 @@ static bool build_number(struct builder *b, struct yaml_node *n)
 
 static struct yaml_node *build(struct builder *b)
 {
-    static const enum yaml_type types[] = {YAML_NULL, YAML_BOOL, YAML_BOOL, YAML_INT, YAML_STRING, YAML_LIST, YAML_MAP};
+    static const enum yaml_type types[] = {YAML_NULL,   YAML_BOOL, YAML_BOOL, YAML_INT,
+                                           YAML_STRING, YAML_LIST, YAML_MAP};
     enum scan_type t = scan_peek(&b->s);
     struct yaml_node *n = t != SCAN_ERROR ? new_node(b, types[t]) : NULL;
     bool ok = n != NULL;
@@ -187,7 +190,8 @@ static struct yaml_node *build(struct builder *b)
     return ok ? n : NULL;
 }
 
-int jdoc_parse(const char *file, struct str bytes, struct arena *a, struct yaml_node **ret, struct err *err)
+int jdoc_parse(const char *file, struct str bytes, struct arena *a, struct yaml_node **ret,
+               struct err *err)
 {
     struct builder b = {.a = a, .line = 1};
     scan_init(&b.s, bytes);
@@ -239,7 +243,8 @@ static int pretty_object(json_t *v, struct buf *out, unsigned depth)
     if (keys == NULL) {
         return -ENOMEM;
     }
-    json_object_foreach(v, key, val) {
+    json_object_foreach(v, key, val)
+    {
         keys[i++] = key;
     }
     qsort(keys, n, sizeof *keys, by_key);

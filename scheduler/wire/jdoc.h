@@ -15,6 +15,7 @@ void jdoc_init(void);
 
 /* Reads strict JSON into the same tree that yaml_parse gives (configuration may be JSON); no line and column per node
  * beyond what the source allows: each node carries the place of its key where it can be found, else 1:1. */
-int jdoc_parse(const char *file, struct str bytes, struct arena *a, struct yaml_node **ret, struct err *err) SP_MUST_CHECK;
+int jdoc_parse(const char *file, struct str bytes, struct arena *a, struct yaml_node **ret,
+               struct err *err) SP_MUST_CHECK;
 /* Re-writes JSON bytes with sorted keys, two-space indent, round-trip numbers. */
 int jdoc_pretty(struct str json, struct buf *out, struct err *err) SP_MUST_CHECK;

@@ -14,7 +14,8 @@
 
 /* cJSON's hooks have no context argument; this is the arena of the parse that runs on this thread. */
 static _Thread_local struct arena *open_arena;
-static _Thread_local bool short_memory; /* the arena has refused; cJSON answers this and bad text alike */
+static _Thread_local bool
+    short_memory; /* the arena has refused; cJSON answers this and bad text alike */
 
 static void *hook_alloc(size_t n)
 {
@@ -71,7 +72,8 @@ int jsonc_parse(struct str bytes, struct arena *a, jsonc_node **ret, struct err 
     open_arena = before;
     if (tree == NULL) {
         /* valid JSON that cJSON does not take: a lone surrogate; or no memory */
-        return short_memory ? err_nomem(err) : err_set(err, -EINVAL, "a string holds half of a surrogate pair");
+        return short_memory ? err_nomem(err)
+                            : err_set(err, -EINVAL, "a string holds half of a surrogate pair");
     }
     *ret = tree;
     return 0;
@@ -147,7 +149,8 @@ bool jsonc_str(const jsonc_node *n, struct str *ret)
 
 bool jsonc_f64(const jsonc_node *n, double *ret)
 {
-    if (n == NULL || !cJSON_IsNumber(n) || !(n->valuedouble >= -DBL_MAX && n->valuedouble <= DBL_MAX)) {
+    if (n == NULL || !cJSON_IsNumber(n) ||
+        !(n->valuedouble >= -DBL_MAX && n->valuedouble <= DBL_MAX)) {
         return false;
     }
     *ret = n->valuedouble;

@@ -14,9 +14,10 @@ typedef struct cJSON jsonc_node;
 
 void jsonc_init(void); /* once, before threads; harmless when repeated */
 int jsonc_parse(struct str bytes, struct arena *a, jsonc_node **ret, struct err *err) SP_MUST_CHECK;
-const jsonc_node *jsonc_get(const jsonc_node *object, const char *key);        /* exact */
-const jsonc_node *jsonc_get_nocase(const jsonc_node *object, const char *key); /* as Go decodes; the last match */
-const jsonc_node *jsonc_path(const jsonc_node *object, const char *dotted);    /* "spec.template" */
+const jsonc_node *jsonc_get(const jsonc_node *object, const char *key); /* exact */
+const jsonc_node *jsonc_get_nocase(const jsonc_node *object,
+                                   const char *key); /* as Go decodes; the last match */
+const jsonc_node *jsonc_path(const jsonc_node *object, const char *dotted); /* "spec.template" */
 bool jsonc_is_object(const jsonc_node *n);
 bool jsonc_is_array(const jsonc_node *n);
 bool jsonc_is_null(const jsonc_node *n); /* absent (NULL) counts */

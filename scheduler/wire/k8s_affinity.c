@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "wire/k8s_dec.h"
 
-#define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
+#define REQUIRED  "requiredDuringSchedulingIgnoredDuringExecution"
 #define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
 
 static bool node_required(struct k8s_dec *d, struct pod_desc *pod)
@@ -16,7 +16,8 @@ static bool node_required(struct k8s_dec *d, struct pod_desc *pod)
     }
     pod->has_node_required = it.open;
     while (dec_member(d, &it)) {
-        if (!(DEC_KEY(it, "nodeSelectorTerms") ? dec_node_terms(d, &pod->node_required) : dec_skip(d))) {
+        if (!(DEC_KEY(it, "nodeSelectorTerms") ? dec_node_terms(d, &pod->node_required)
+                                               : dec_skip(d))) {
             return dec_in(d, it.key);
         }
     }

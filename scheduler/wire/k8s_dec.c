@@ -89,7 +89,8 @@ bool dec_null(struct k8s_dec *d)
 
 static const char *type_name(enum scan_type t)
 {
-    static const char *const names[] = {"null", "false", "true", "a number", "a string", "a list", "an object"};
+    static const char *const names[] = {"null",     "false",  "true",     "a number",
+                                        "a string", "a list", "an object"};
     return t >= SCAN_NULL && t <= SCAN_OBJECT ? names[t] : "nothing";
 }
 
@@ -129,7 +130,8 @@ static bool key_once(struct k8s_dec *d, struct dec_iter *it, const char *at)
     k->n = it->keys_at + it->n_keys;
     for (uint32_t i = it->keys_at; i < k->n; i++) {
         if (SP_UNLIKELY(str_eq(k->p[i], it->key))) {
-            return dec_fail(d, at, "the key \"" STR_FMT "\" stands twice in one object: keep one", STR_ARG(it->key));
+            return dec_fail(d, at, "the key \"" STR_FMT "\" stands twice in one object: keep one",
+                            STR_ARG(it->key));
         }
     }
     if (k->n < SP_COUNTOF(k->p)) {
@@ -232,8 +234,8 @@ bool dec_time(struct k8s_dec *d, int64_t *ret_ms)
         return true;
     }
     if (!str_to_time_ms(s, ret_ms)) {
-        return dec_fail(d, at, "\"%.*s\" is no time (2026-11-21T07:47:22Z was expected)", s.n < 60 ? (int)s.n : 60,
-                        s.p);
+        return dec_fail(d, at, "\"%.*s\" is no time (2026-11-21T07:47:22Z was expected)",
+                        s.n < 60 ? (int)s.n : 60, s.p);
     }
     return true;
 }

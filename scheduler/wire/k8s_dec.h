@@ -21,8 +21,8 @@ struct k8s_dec {
     struct scan s;
     struct arena *a;
     struct dec_keys *keys; /* NULL: of equal keys the last one stays, as in Go */
-    char text[240]; /* of a fault in a value; "" when the scanner's own text stands */
-    char path[240]; /* right-aligned */
+    char text[240];        /* of a fault in a value; "" when the scanner's own text stands */
+    char path[240];        /* right-aligned */
     uint32_t path_at;
 };
 
@@ -52,7 +52,8 @@ bool dec_object(struct k8s_dec *d, struct dec_iter *it);
 bool dec_list(struct k8s_dec *d, struct dec_iter *it);
 bool dec_member(struct k8s_dec *d, struct dec_iter *it);
 bool dec_item(struct k8s_dec *d, struct dec_iter *it);
-#define DEC_KEY(it, lit) ((it).key.n == sizeof(lit) - 1 && memcmp((it).key.p, lit, sizeof(lit) - 1) == 0)
+#define DEC_KEY(it, lit) \
+    ((it).key.n == sizeof(lit) - 1 && memcmp((it).key.p, lit, sizeof(lit) - 1) == 0)
 
 static inline bool dec_skip(struct k8s_dec *d)
 {

@@ -8,12 +8,25 @@
 #include "wire/k8s.h"
 #include "wire/k8s_dec.h"
 
-enum field_type { F_STR, F_I32, F_BOOL, F_META, F_KV, F_SELECTOR, F_STRINGS, F_KEYS, F_COUNT, F_QTYS, F_TERMS, F_GIVEN_STR };
+enum field_type {
+    F_STR,
+    F_I32,
+    F_BOOL,
+    F_META,
+    F_KV,
+    F_SELECTOR,
+    F_STRINGS,
+    F_KEYS,
+    F_COUNT,
+    F_QTYS,
+    F_TERMS,
+    F_GIVEN_STR
+};
 
 struct field {
     const char *path; /* "spec.claimRef.name" */
     enum field_type type;
-    size_t offset;    /* in the struct that is filled; F_GIVEN_STR: of a struct given_str */
+    size_t offset; /* in the struct that is filled; F_GIVEN_STR: of a struct given_str */
 };
 struct given_str {
     bool given;
@@ -90,8 +103,8 @@ static bool take(struct k8s_dec *d, const struct field *f, void *base)
 }
 
 /* Whether the table names `prefix.key` (2), something below it (1), or nothing (0). */
-static int find_field(const struct field *table, size_t n, const char *prefix, size_t prefix_n, struct str key,
-                      const struct field **ret)
+static int find_field(const struct field *table, size_t n, const char *prefix, size_t prefix_n,
+                      struct str key, const struct field **ret)
 {
     int below = 0;
     for (size_t i = 0; i < n; i++) {
@@ -109,7 +122,8 @@ static int find_field(const struct field *table, size_t n, const char *prefix, s
     return below;
 }
 
-static bool walk(struct k8s_dec *d, const struct field *table, size_t n, char *prefix, size_t prefix_n, void *base)
+static bool walk(struct k8s_dec *d, const struct field *table, size_t n, char *prefix,
+                 size_t prefix_n, void *base)
 {
     struct dec_iter it;
     if (!dec_object(d, &it)) {
@@ -135,7 +149,8 @@ static bool walk(struct k8s_dec *d, const struct field *table, size_t n, char *p
     return dec_ok(d);
 }
 
-static int decode(struct str json, struct arena *a, const struct field *table, size_t n, void *base, struct err *err)
+static int decode(struct str json, struct arena *a, const struct field *table, size_t n, void *base,
+                  struct err *err)
 {
     struct k8s_dec d;
     char prefix[256];
@@ -193,9 +208,11 @@ int k8s_decode_head(struct str json, struct arena *arena, struct k8s_head *ret, 
     return rc;
 }
 
-int k8s_decode_namespace(struct str json, struct arena *a, struct namespace_desc *ret, struct err *err)
+int k8s_decode_namespace(struct str json, struct arena *a, struct namespace_desc *ret,
+                         struct err *err)
 {
-    static const struct field table[] = {{"metadata", F_META, offsetof(struct namespace_desc, meta)}};
+    static const struct field table[] = {
+        {"metadata", F_META, offsetof(struct namespace_desc, meta)}};
     struct namespace_desc v = {0};
     int rc = decode(json, a, table, SP_COUNTOF(table), &v, err);
     if (rc == 0) {
@@ -204,7 +221,8 @@ int k8s_decode_namespace(struct str json, struct arena *a, struct namespace_desc
     return rc;
 }
 
-int k8s_decode_priority_class(struct str json, struct arena *a, struct priority_class_desc *ret, struct err *err)
+int k8s_decode_priority_class(struct str json, struct arena *a, struct priority_class_desc *ret,
+                              struct err *err)
 {
     struct in {
         struct priority_class_desc d;
@@ -226,15 +244,19 @@ int k8s_decode_priority_class(struct str json, struct arena *a, struct priority_
 
 int k8s_validate_priority_class(const struct priority_class_desc *pc, struct err *err)
 {
-    bool system = str_is(pc->meta.name, "system-node-critical") || str_is(pc->meta.name, "system-cluster-critical");
+    bool system = str_is(pc->meta.name, "system-node-critical") ||
+                  str_is(pc->meta.name, "system-cluster-critical");
     if (!system && str_starts(pc->meta.name, STR("system-"))) {
         return err_set(err, -EINVAL,
-                       "metadata.name: the prefix system- is reserved for Kubernetes' own classes: call \"%.*s\" otherwise",
+                       "metadata.name: the prefix system- is reserved for Kubernetes' own classes: "
+                       "call \"%.*s\" otherwise",
                        pc->meta.name.n < 80 ? (int)pc->meta.name.n : 80, pc->meta.name.p);
     }
     if (!system && pc->value > 1000000000) {
-        return err_set(err, -EINVAL, "value: %d is above 1000000000, the most that a user's PriorityClass may have",
-                       pc->value);
+        return err_set(
+            err, -EINVAL,
+            "value: %d is above 1000000000, the most that a user's PriorityClass may have",
+            pc->value);
     }
     return 0;
 }
@@ -254,8 +276,8 @@ int k8s_decode_service(struct str json, struct arena *a, struct service_desc *re
     return rc;
 }
 
-int k8s_decode_workload_as(const struct k8s_head *head, struct str json, struct arena *a, struct workload_desc *ret,
-                           struct err *err)
+int k8s_decode_workload_as(const struct k8s_head *head, struct str json, struct arena *a,
+                           struct workload_desc *ret, struct err *err)
 {
     static const struct field by_selector[] = {
         {"kind", F_STR, offsetof(struct workload_desc, kind)},
@@ -263,20 +285,23 @@ int k8s_decode_workload_as(const struct k8s_head *head, struct str json, struct 
         {"spec.selector", F_SELECTOR, offsetof(struct workload_desc, selector)},
         {"spec.replicas", F_I32, offsetof(struct workload_desc, replicas)},
     };
-    static const struct field by_map[] = { /* ReplicationController: the selector is a plain map */
+    static const struct field by_map[] = {
+        /* ReplicationController: the selector is a plain map */
         {"kind", F_STR, offsetof(struct workload_desc, kind)},
         {"metadata", F_META, offsetof(struct workload_desc, meta)},
         {"spec.selector", F_KV, offsetof(struct workload_desc, selector.match_labels)},
         {"spec.replicas", F_I32, offsetof(struct workload_desc, replicas)},
     };
-    static const struct field unknown[] = {{"metadata", F_META, offsetof(struct workload_desc, meta)}};
+    static const struct field unknown[] = {
+        {"metadata", F_META, offsetof(struct workload_desc, meta)}};
     struct workload_desc v = {.replicas = 1};
     bool map = str_is(head->kind, "ReplicationController") && str_is(head->api_version, "v1");
-    bool plain = map || str_starts(head->api_version, STR("apps/")) || str_starts(head->api_version, STR("batch/")) ||
+    bool plain = map || str_starts(head->api_version, STR("apps/")) ||
+                 str_starts(head->api_version, STR("batch/")) ||
                  str_starts(head->api_version, STR("extensions/"));
     int rc = !plain ? decode(json, a, unknown, SP_COUNTOF(unknown), &v, err)
-             : map ? decode(json, a, by_map, SP_COUNTOF(by_map), &v, err)
-                   : decode(json, a, by_selector, SP_COUNTOF(by_selector), &v, err);
+             : map  ? decode(json, a, by_map, SP_COUNTOF(by_map), &v, err)
+                    : decode(json, a, by_selector, SP_COUNTOF(by_selector), &v, err);
     if (rc == 0) {
         v.kind = head->kind;
         v.selector.given = v.selector.given || v.selector.match_labels.n > 0;
@@ -286,7 +311,8 @@ int k8s_decode_workload_as(const struct k8s_head *head, struct str json, struct 
     return rc;
 }
 
-int k8s_decode_workload(struct str json, struct arena *a, struct workload_desc *ret, struct err *err)
+int k8s_decode_workload(struct str json, struct arena *a, struct workload_desc *ret,
+                        struct err *err)
 {
     struct k8s_head head;
     int rc = k8s_decode_head(json, a, &head, err);
@@ -335,7 +361,8 @@ int k8s_decode_pv(struct str json, struct arena *a, struct pv_desc *ret, struct 
         {"spec.volumeMode", F_STR, offsetof(struct in, d.volume_mode)},
         {"spec.accessModes", F_STRINGS, offsetof(struct in, d.access_modes)},
         {"spec.capacity", F_QTYS, offsetof(struct in, capacity)},
-        {"spec.nodeAffinity.required.nodeSelectorTerms", F_TERMS, offsetof(struct in, d.node_affinity)},
+        {"spec.nodeAffinity.required.nodeSelectorTerms", F_TERMS,
+         offsetof(struct in, d.node_affinity)},
         {"status.phase", F_STR, offsetof(struct in, d.phase)},
     };
     int rc = decode(json, a, table, SP_COUNTOF(table), &v, err);
@@ -379,7 +406,8 @@ int k8s_decode_pvc(struct str json, struct arena *a, struct pvc_desc *ret, struc
     return 0;
 }
 
-int k8s_decode_storage_class(struct str json, struct arena *a, struct storage_class_desc *ret, struct err *err)
+int k8s_decode_storage_class(struct str json, struct arena *a, struct storage_class_desc *ret,
+                             struct err *err)
 {
     struct in {
         struct storage_class_desc d;
@@ -394,8 +422,10 @@ int k8s_decode_storage_class(struct str json, struct arena *a, struct storage_cl
     int rc = decode(json, a, table, SP_COUNTOF(table), &v, err);
     if (rc == 0) {
         v.d.wait_for_first_consumer = str_is(v.mode, "WaitForFirstConsumer");
-        v.d.is_default = str_is(annotation(&v.d.meta, "storageclass.kubernetes.io/is-default-class"), "true") ||
-                         str_is(annotation(&v.d.meta, "storageclass.beta.kubernetes.io/is-default-class"), "true");
+        v.d.is_default =
+            str_is(annotation(&v.d.meta, "storageclass.kubernetes.io/is-default-class"), "true") ||
+            str_is(annotation(&v.d.meta, "storageclass.beta.kubernetes.io/is-default-class"),
+                   "true");
         *ret = v.d;
     }
     return rc;
@@ -413,13 +443,24 @@ static const struct {
     const char *name;
     enum game_state state;
 } game_states[] = {
-    {"PortAllocation", GAME_STARTING}, {"Creating", GAME_STARTING}, {"Starting", GAME_STARTING},
-    {"Scheduled", GAME_STARTING},      {"RequestReady", GAME_STARTING}, {"Ready", GAME_READY},
-    {"Reserved", GAME_RESERVED},       {"Allocated", GAME_ALLOCATED},   {"Shutdown", GAME_ENDED},
-    {"Error", GAME_ENDED},             {"Unhealthy", GAME_ENDED},
+    {"PortAllocation", GAME_STARTING},
+    {"Creating", GAME_STARTING},
+    {"Starting", GAME_STARTING},
+    {"Scheduled", GAME_STARTING},
+    {"RequestReady", GAME_STARTING},
+    {"Ready", GAME_READY},
+    {"Reserved", GAME_RESERVED},
+    {"Allocated", GAME_ALLOCATED},
+    {"Shutdown", GAME_ENDED},
+    {"Error", GAME_ENDED},
+    {"Unhealthy", GAME_ENDED},
     /* OpenKruiseGame: status.currentState, or spec.opsState where that says more */
-    {"NotReady", GAME_STARTING},       {"Crash", GAME_ENDED},           {"Deleting", GAME_ENDED},
-    {"WaitToBeDeleted", GAME_ENDED},   {"Kill", GAME_ENDED},            {"Maintaining", GAME_RESERVED},
+    {"NotReady", GAME_STARTING},
+    {"Crash", GAME_ENDED},
+    {"Deleting", GAME_ENDED},
+    {"WaitToBeDeleted", GAME_ENDED},
+    {"Kill", GAME_ENDED},
+    {"Maintaining", GAME_RESERVED},
 };
 
 static enum game_state game_state(struct str name)
@@ -432,7 +473,8 @@ static enum game_state game_state(struct str name)
     return GAME_UNKNOWN;
 }
 
-int k8s_decode_game_server(struct str json, struct arena *a, struct game_server_desc *ret, struct err *err)
+int k8s_decode_game_server(struct str json, struct arena *a, struct game_server_desc *ret,
+                           struct err *err)
 {
     static const struct field table[] = {
         {"apiVersion", F_STR, offsetof(struct game_in, api_version)},
@@ -459,9 +501,12 @@ int k8s_decode_game_server(struct str json, struct arena *a, struct game_server_
     enum game_state ops = game_state(v.ops_state);
     v.d.state = ops != GAME_UNKNOWN ? ops : game_state(v.state);
     v.d.players = v.list >= 0 ? v.list : v.counter >= 0 ? v.counter : v.d.players;
-    v.d.players_max = v.list_max >= 0 ? v.list_max : v.counter_max >= 0 ? v.counter_max : v.d.players_max;
-    v.d.fleet = label(&v.d.meta, str_starts(v.api_version, STR("game.kruise.io/")) ? "game.kruise.io/owner-gss"
-                                                                                  : "agones.dev/fleet");
+    v.d.players_max = v.list_max >= 0      ? v.list_max
+                      : v.counter_max >= 0 ? v.counter_max
+                                           : v.d.players_max;
+    v.d.fleet = label(&v.d.meta, str_starts(v.api_version, STR("game.kruise.io/"))
+                                     ? "game.kruise.io/owner-gss"
+                                     : "agones.dev/fleet");
     default_namespace(&v.d.meta);
     *ret = v.d;
     return 0;

@@ -391,7 +391,8 @@ static bool spec_scalar(struct k8s_dec *d, const struct dec_iter *it, struct pod
 static bool spec_resources(struct k8s_dec *d, struct pod_desc *pod)
 {
     qty_list limits = {0};
-    if (!resources(d, &pod->pod_requests, &limits) || !default_requests(d, &pod->pod_requests, &limits)) {
+    if (!resources(d, &pod->pod_requests, &limits) ||
+        !default_requests(d, &pod->pod_requests, &limits)) {
         return false;
     }
     pod->has_pod_requests = pod->pod_requests.n > 0;
@@ -472,8 +473,8 @@ static bool container_statuses(struct k8s_dec *d, struct pod_in *in)
         return false;
     }
     while (dec_item(d, &it)) {
-        in->statuses = dec_grow(d, in->statuses, in->n_statuses, &in->cap_statuses, sizeof *in->statuses,
-                                2 * LIMIT_CONTAINERS);
+        in->statuses = dec_grow(d, in->statuses, in->n_statuses, &in->cap_statuses,
+                                sizeof *in->statuses, 2 * LIMIT_CONTAINERS);
         if (in->statuses == NULL || !container_status(d, &in->statuses[in->n_statuses])) {
             return dec_in_index(d, it.i);
         }
@@ -562,7 +563,8 @@ static bool status(struct k8s_dec *d, struct pod_in *in)
         } else if (DEC_KEY(it, "nominatedNodeName")) {
             ok = dec_str(d, &pod->nominated_node);
         } else if (DEC_KEY(it, "resources")) {
-            ok = qty_member(d, "requests", &pod->pod_status_requests, &pod->has_pod_status_resources);
+            ok = qty_member(d, "requests", &pod->pod_status_requests,
+                            &pod->has_pod_status_resources);
         } else if (DEC_KEY(it, "allocatedResources")) {
             ok = dec_qty_map(d, &pod->pod_status_allocated);
         } else {

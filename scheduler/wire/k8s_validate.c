@@ -19,10 +19,12 @@ static int check_quantities(const char *path, qty_list list, struct err *err)
     for (uint32_t i = 0; i < list.n; i++) {
         const struct qty_desc *q = &list.p[i];
         if (q->value.nano < 0) {
-            return REFUSED(err, "%s.%.*s: a negative amount: write 0 or more", path, STR_ARG(q->name));
+            return REFUSED(err, "%s.%.*s: a negative amount: write 0 or more", path,
+                           STR_ARG(q->name));
         }
         if (is_extended(q->name) && q->value.nano % 1000000000 != 0) {
-            return REFUSED(err, "%s.%.*s: an extended resource is counted in whole units", path, STR_ARG(q->name));
+            return REFUSED(err, "%s.%.*s: an extended resource is counted in whole units", path,
+                           STR_ARG(q->name));
         }
     }
     return 0;
@@ -34,32 +36,38 @@ static int check_limits(const char *path, const struct container_desc *c, struct
         for (uint32_t k = 0; k < c->limits.n; k++) {
             if (str_eq(c->requests.p[i].name, c->limits.p[k].name) &&
                 quantity_cmp(c->requests.p[i].value, c->limits.p[k].value) > 0) {
-                return REFUSED(err, "%s.resources.requests.%.*s: more than the limit: lower it or raise the limit", path,
-                               STR_ARG(c->requests.p[i].name));
+                return REFUSED(
+                    err,
+                    "%s.resources.requests.%.*s: more than the limit: lower it or raise the limit",
+                    path, STR_ARG(c->requests.p[i].name));
             }
         }
     }
     return 0;
 }
 
-static int check_ports(const char *path, const struct pod_desc *pod, const struct container_desc *c, struct err *err)
+static int check_ports(const char *path, const struct pod_desc *pod, const struct container_desc *c,
+                       struct err *err)
 {
     for (uint32_t i = 0; i < c->ports.n; i++) {
         const struct port_desc *p = &c->ports.p[i];
         if (p->host_port < 0 || p->host_port > 65535) {
-            return REFUSED(err, "%s.ports[%u].hostPort: %d is no port (1 to 65535)", path, i, p->host_port);
+            return REFUSED(err, "%s.ports[%u].hostPort: %d is no port (1 to 65535)", path, i,
+                           p->host_port);
         }
         if (p->container_port < 1 || p->container_port > 65535) {
-            return REFUSED(err, "%s.ports[%u].containerPort: %d is no port (1 to 65535)", path, i, p->container_port);
+            return REFUSED(err, "%s.ports[%u].containerPort: %d is no port (1 to 65535)", path, i,
+                           p->container_port);
         }
         if (pod->host_network && p->host_port != 0 && p->host_port != p->container_port) {
-            return REFUSED(err, "%s.ports[%u].hostPort: with hostNetwork it must be the containerPort (%d)", path, i,
-                           p->container_port);
+            return REFUSED(
+                err, "%s.ports[%u].hostPort: with hostNetwork it must be the containerPort (%d)",
+                path, i, p->container_port);
         }
         if (p->protocol.n > 0 && !str_is(p->protocol, "TCP") && !str_is(p->protocol, "UDP") &&
             !str_is(p->protocol, "SCTP")) {
-            return REFUSED(err, "%s.ports[%u].protocol: \"%.*s\" is none of TCP, UDP, SCTP", path, i,
-                           STR_ARG(p->protocol));
+            return REFUSED(err, "%s.ports[%u].protocol: \"%.*s\" is none of TCP, UDP, SCTP", path,
+                           i, STR_ARG(p->protocol));
         }
     }
     return 0;
@@ -99,22 +107,31 @@ static int check_spread(const struct pod_desc *pod, struct err *err)
     for (uint32_t i = 0; i < pod->spread.n; i++) {
         const struct spread_desc *c = &pod->spread.p[i];
         if (c->max_skew <= 0) {
-            return REFUSED(err, "%s[%u].maxSkew: %d is not allowed: it must be 1 or more (1 is the tightest spread)", at, i,
-                           c->max_skew);
+            return REFUSED(err,
+                           "%s[%u].maxSkew: %d is not allowed: it must be 1 or more (1 is the "
+                           "tightest spread)",
+                           at, i, c->max_skew);
         }
         if (c->topology_key.n == 0) {
-            return REFUSED(err, "%s[%u].topologyKey: missing: name a node label, such as topology.kubernetes.io/zone", at,
-                           i);
+            return REFUSED(err,
+                           "%s[%u].topologyKey: missing: name a node label, such as "
+                           "topology.kubernetes.io/zone",
+                           at, i);
         }
         if (c->min_domains < 0) {
-            return REFUSED(err, "%s[%u].minDomains: %d is not allowed: it must be 1 or more", at, i, c->min_domains);
+            return REFUSED(err, "%s[%u].minDomains: %d is not allowed: it must be 1 or more", at, i,
+                           c->min_domains);
         }
         if (c->min_domains > 0 && !c->hard) {
-            return REFUSED(err, "%s[%u].minDomains: only with whenUnsatisfiable: DoNotSchedule", at, i);
+            return REFUSED(err, "%s[%u].minDomains: only with whenUnsatisfiable: DoNotSchedule", at,
+                           i);
         }
         for (uint32_t k = 0; k < i; k++) {
-            if (pod->spread.p[k].hard == c->hard && str_eq(pod->spread.p[k].topology_key, c->topology_key)) {
-                return REFUSED(err, "%s[%u]: the same topologyKey and whenUnsatisfiable as in [%u]: keep one", at, i, k);
+            if (pod->spread.p[k].hard == c->hard &&
+                str_eq(pod->spread.p[k].topology_key, c->topology_key)) {
+                return REFUSED(
+                    err, "%s[%u]: the same topologyKey and whenUnsatisfiable as in [%u]: keep one",
+                    at, i, k);
             }
         }
     }
@@ -129,12 +146,16 @@ static int check_exprs(const char *path, expr_list list, struct err *err)
         bool exists = str_is(e->op, "Exists") || str_is(e->op, "DoesNotExist");
         bool number = str_is(e->op, "Gt") || str_is(e->op, "Lt");
         if (!in && !exists && !number) {
-            return REFUSED(err, "%s[%u].operator: \"%.*s\" is none of In, NotIn, Exists, DoesNotExist, Gt, Lt", path, i,
-                           STR_ARG(e->op));
+            return REFUSED(
+                err, "%s[%u].operator: \"%.*s\" is none of In, NotIn, Exists, DoesNotExist, Gt, Lt",
+                path, i, STR_ARG(e->op));
         }
-        if ((in && e->values.n == 0) || (exists && e->values.n > 0) || (number && e->values.n != 1)) {
+        if ((in && e->values.n == 0) || (exists && e->values.n > 0) ||
+            (number && e->values.n != 1)) {
             return REFUSED(err, "%s[%u].values: %.*s takes %s", path, i, STR_ARG(e->op),
-                           in ? "at least one value" : exists ? "no values" : "one value");
+                           in       ? "at least one value"
+                           : exists ? "no values"
+                                    : "one value");
         }
     }
     return 0;
@@ -147,7 +168,8 @@ static int check_node_terms(const char *name, node_term_list terms, bool preferr
     for (uint32_t i = 0; i < terms.n && rc == 0; i++) {
         const struct node_term_desc *t = &terms.p[i];
         if (preferred && (t->weight < 1 || t->weight > 100)) {
-            return REFUSED(err, "spec.affinity.nodeAffinity.%s[%u].weight: %d is not in 1 to 100", name, i, t->weight);
+            return REFUSED(err, "spec.affinity.nodeAffinity.%s[%u].weight: %d is not in 1 to 100",
+                           name, i, t->weight);
         }
         snprintf(path, sizeof path, "spec.affinity.nodeAffinity.%s[%u]%s.matchExpressions", name, i,
                  preferred ? ".preference" : "");
@@ -163,11 +185,12 @@ static int check_pod_terms(const char *name, pod_term_list terms, bool preferred
         const char *list = preferred ? "preferredDuringSchedulingIgnoredDuringExecution"
                                      : "requiredDuringSchedulingIgnoredDuringExecution";
         if (preferred && (t->weight < 1 || t->weight > 100)) {
-            return REFUSED(err, "spec.affinity.%s.%s[%u].weight: %d is not in 1 to 100", name, list, i, t->weight);
+            return REFUSED(err, "spec.affinity.%s.%s[%u].weight: %d is not in 1 to 100", name, list,
+                           i, t->weight);
         }
         if (t->topology_key.n == 0) {
-            return REFUSED(err, "spec.affinity.%s.%s[%u]%s.topologyKey: missing: name a node label", name, list, i,
-                           preferred ? ".podAffinityTerm" : "");
+            return REFUSED(err, "spec.affinity.%s.%s[%u]%s.topologyKey: missing: name a node label",
+                           name, list, i, preferred ? ".podAffinityTerm" : "");
         }
     }
     return 0;
@@ -176,13 +199,15 @@ static int check_pod_terms(const char *name, pod_term_list terms, bool preferred
 static int check_affinity(const struct pod_desc *pod, struct err *err)
 {
     if (pod->has_node_required && pod->node_required.n == 0) {
-        return REFUSED(err, "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: "
+        return REFUSED(err, "spec.affinity.nodeAffinity."
+                            "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: "
                             "empty: it needs at least one term");
     }
-    int rc = check_node_terms("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms", pod->node_required, false,
-                              err);
+    int rc = check_node_terms("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms",
+                              pod->node_required, false, err);
     if (rc == 0) {
-        rc = check_node_terms("preferredDuringSchedulingIgnoredDuringExecution", pod->node_preferred, true, err);
+        rc = check_node_terms("preferredDuringSchedulingIgnoredDuringExecution",
+                              pod->node_preferred, true, err);
     }
     if (rc == 0) {
         rc = check_pod_terms("podAffinity", pod->affinity_required, false, err);
@@ -204,13 +229,17 @@ static int check_tolerations(const struct pod_desc *pod, struct err *err)
             return REFUSED(err, "spec.tolerations[%u].operator: none of Equal, Exists, Lt, Gt", i);
         }
         if (t->effect == EFFECT_OTHER) {
-            return REFUSED(err, "spec.tolerations[%u].effect: none of NoSchedule, PreferNoSchedule, NoExecute", i);
+            return REFUSED(
+                err, "spec.tolerations[%u].effect: none of NoSchedule, PreferNoSchedule, NoExecute",
+                i);
         }
         if (t->key.n == 0 && t->op != TOLERATE_EXISTS) {
-            return REFUSED(err, "spec.tolerations[%u].operator: must be Exists when the key is empty", i);
+            return REFUSED(
+                err, "spec.tolerations[%u].operator: must be Exists when the key is empty", i);
         }
         if (t->op == TOLERATE_EXISTS && t->val.n > 0) {
-            return REFUSED(err, "spec.tolerations[%u].value: must be empty when the operator is Exists", i);
+            return REFUSED(
+                err, "spec.tolerations[%u].value: must be empty when the operator is Exists", i);
         }
     }
     return 0;

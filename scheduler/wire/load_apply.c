@@ -31,7 +31,8 @@ int load_apply_node(struct load_ctx *ctx, const struct node_desc *node, struct e
 
 /* ---- pods ---- */
 
-static int owner_key(struct load_impl *im, struct str kind, struct str ns, struct str name, struct str uid, struct str *ret)
+static int owner_key(struct load_impl *im, struct str kind, struct str ns, struct str name,
+                     struct str uid, struct str *ret)
 {
     size_t n = kind.n + ns.n + name.n + uid.n + 3;
     char *p = arena_alloc(&im->arena, n);
@@ -54,12 +55,14 @@ static int owner_key(struct load_impl *im, struct str kind, struct str ns, struc
 }
 
 /* The number of an owner, with its entry. */
-static int owner_number(struct load_impl *im, const struct owner_desc *o, struct str ns, struct str uid, uint32_t *ret)
+static int owner_number(struct load_impl *im, const struct owner_desc *o, struct str ns,
+                        struct str uid, uint32_t *ret)
 {
     struct str key;
     struct owner_entry entry = {0};
     bool fresh;
-    if (owner_key(im, o->kind, ns, o->name, uid, &key) != 0 || name_map_add(&im->owners, key, ret, &fresh) != 0) {
+    if (owner_key(im, o->kind, ns, o->name, uid, &key) != 0 ||
+        name_map_add(&im->owners, key, ret, &fresh) != 0) {
         return -ENOMEM;
     }
     return fresh ? VEC_PUSH(&im->owner, entry, LIMIT_SYMBOLS) : 0;
@@ -121,7 +124,8 @@ void load_count_owners(struct load_impl *im, const struct cluster *c)
     }
 }
 
-uint32_t load_owned(struct load_impl *im, struct str kind, struct str ns, struct str name, struct str uid)
+uint32_t load_owned(struct load_impl *im, struct str kind, struct str ns, struct str name,
+                    struct str uid)
 {
     struct str key;
     uint32_t n = 0;
@@ -144,7 +148,8 @@ static int name_generated(struct load_ctx *ctx, struct pod_desc *pod)
     if (p == NULL) {
         return -ENOMEM;
     }
-    int n = snprintf(p, pod->meta.generate_name.n + 16, "%.*s%u", STR_ARG(pod->meta.generate_name), im->n_generated++);
+    int n = snprintf(p, pod->meta.generate_name.n + 16, "%.*s%u", STR_ARG(pod->meta.generate_name),
+                     im->n_generated++);
     pod->meta.name = (struct str){p, (size_t)n};
     return 0;
 }
@@ -179,29 +184,34 @@ int load_apply_pod(struct load_ctx *ctx, struct pod_desc *pod, struct str json, 
 
 /* ---- the other kinds ---- */
 
-typedef int apply_fn(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct err *err);
+typedef int apply_fn(struct load_ctx *ctx, const struct k8s_head *head, struct str json,
+                     struct err *err);
 
 /* A decoder's fault carries its place in the object, the model's does not; both end in load_fault. */
-#define APPLY(fn, type, decode, upsert)                                                                          \
-    static int fn(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct err *err)           \
-    {                                                                                                            \
-        struct type d;                                                                                           \
-        (void)head;                                                                                              \
-        int rc = decode(json, &ctx->im->arena, &d, err);                                                         \
-        if (rc == 0) {                                                                                           \
-            rc = upsert(ctx->l->cluster, &d, err);                                                               \
-        }                                                                                                        \
-        return rc == 0 ? 0 : object_fault(ctx, err);                                                             \
+#define APPLY(fn, type, decode, upsert)                                               \
+    static int fn(struct load_ctx *ctx, const struct k8s_head *head, struct str json, \
+                  struct err *err)                                                    \
+    {                                                                                 \
+        struct type d;                                                                \
+        (void)head;                                                                   \
+        int rc = decode(json, &ctx->im->arena, &d, err);                              \
+        if (rc == 0) {                                                                \
+            rc = upsert(ctx->l->cluster, &d, err);                                    \
+        }                                                                             \
+        return rc == 0 ? 0 : object_fault(ctx, err);                                  \
     }
 APPLY(apply_namespace, namespace_desc, k8s_decode_namespace, cluster_upsert_namespace)
 APPLY(apply_service, service_desc, k8s_decode_service, cluster_upsert_service)
 APPLY(apply_pdb, pdb_desc, k8s_decode_pdb, cluster_upsert_pdb)
 APPLY(apply_pv, pv_desc, k8s_decode_pv, cluster_upsert_pv)
 APPLY(apply_pvc, pvc_desc, k8s_decode_pvc, cluster_upsert_pvc)
-APPLY(apply_storage_class, storage_class_desc, k8s_decode_storage_class, cluster_upsert_storage_class)
-APPLY(apply_game_server_object, game_server_desc, k8s_decode_game_server, cluster_upsert_game_server)
+APPLY(apply_storage_class, storage_class_desc, k8s_decode_storage_class,
+      cluster_upsert_storage_class)
+APPLY(apply_game_server_object, game_server_desc, k8s_decode_game_server,
+      cluster_upsert_game_server)
 
-static int apply_priority_class(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct err *err)
+static int apply_priority_class(struct load_ctx *ctx, const struct k8s_head *head, struct str json,
+                                struct err *err)
 {
     struct priority_class_desc d;
     (void)head;
@@ -217,7 +227,8 @@ static int apply_priority_class(struct load_ctx *ctx, const struct k8s_head *hea
     return rc == 0 ? 0 : object_fault(ctx, err);
 }
 
-static int apply_workload(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct err *err)
+static int apply_workload(struct load_ctx *ctx, const struct k8s_head *head, struct str json,
+                          struct err *err)
 {
     struct workload_desc d;
     int rc = k8s_decode_workload_as(head, json, &ctx->im->arena, &d, err);
@@ -228,7 +239,8 @@ static int apply_workload(struct load_ctx *ctx, const struct k8s_head *head, str
     return rc == 0 ? 0 : object_fault(ctx, err);
 }
 
-static int apply_game_server(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct err *err)
+static int apply_game_server(struct load_ctx *ctx, const struct k8s_head *head, struct str json,
+                             struct err *err)
 {
     return apply_game_server_object(ctx, head, json, err);
 }
@@ -283,7 +295,8 @@ static const struct kind_row {
     {"ValidatingWebhookConfiguration", "admissionregistration.k8s.io", NULL, CTL_NONE, "admission"},
     {"MutatingWebhookConfiguration", "admissionregistration.k8s.io", NULL, CTL_NONE, "admission"},
     {"ValidatingAdmissionPolicy", "admissionregistration.k8s.io", NULL, CTL_NONE, "admission"},
-    {"ValidatingAdmissionPolicyBinding", "admissionregistration.k8s.io", NULL, CTL_NONE, "admission"},
+    {"ValidatingAdmissionPolicyBinding", "admissionregistration.k8s.io", NULL, CTL_NONE,
+     "admission"},
     {"ControllerRevision", "apps", NULL, CTL_NONE, "history of a controller"},
     {"PodMetrics", "metrics.k8s.io", NULL, CTL_NONE, "measurements"},
     {"NodeMetrics", "metrics.k8s.io", NULL, CTL_NONE, "measurements"},
@@ -297,7 +310,8 @@ static struct str group_of(struct str api_version)
     return slash != NULL ? (struct str){api_version.p, (size_t)(slash - api_version.p)} : STR_NONE;
 }
 
-static const struct kind_path *configured_kind(const struct cluster *c, struct str group, struct str kind)
+static const struct kind_path *configured_kind(const struct cluster *c, struct str group,
+                                               struct str kind)
 {
     const struct settings *s = c->settings;
     for (uint32_t i = 0; s != NULL && i < s->kinds.n; i++) {
@@ -308,8 +322,8 @@ static const struct kind_path *configured_kind(const struct cluster *c, struct s
     return NULL;
 }
 
-static int unknown_kind(struct load_ctx *ctx, const struct k8s_head *head, struct str group, struct str json,
-                        struct err *err)
+static int unknown_kind(struct load_ctx *ctx, const struct k8s_head *head, struct str group,
+                        struct str json, struct err *err)
 {
     char what[160];
     const struct kind_path *path = configured_kind(ctx->l->cluster, group, head->kind);
@@ -318,8 +332,9 @@ static int unknown_kind(struct load_ctx *ctx, const struct k8s_head *head, struc
         return rc == 0 ? load_keep_controller(ctx, CTL_CUSTOM, path, head, json, err) : rc;
     }
     load_lint(ctx, head, json);
-    snprintf(what, sizeof what, "kind %.*s%s%.*s", (int)(head->kind.n < 70 ? head->kind.n : 70), head->kind.p,
-             group.n > 0 ? "." : "", (int)(group.n < 70 ? group.n : 70), group.n > 0 ? group.p : "");
+    snprintf(what, sizeof what, "kind %.*s%s%.*s", (int)(head->kind.n < 70 ? head->kind.n : 70),
+             head->kind.p, group.n > 0 ? "." : "", (int)(group.n < 70 ? group.n : 70),
+             group.n > 0 ? group.p : "");
     loaded_note(ctx->l, what, 1);
     return 0;
 }
@@ -352,8 +367,8 @@ static struct str keep_str(struct load_impl *im, struct str s, bool *ok)
     return copy;
 }
 
-static int fill_controller(struct load_ctx *ctx, const struct k8s_head *head, struct str json, struct controller *c,
-                           struct err *err)
+static int fill_controller(struct load_ctx *ctx, const struct k8s_head *head, struct str json,
+                           struct controller *c, struct err *err)
 {
     struct workload_desc w;
     struct game_server_desc g;
@@ -387,12 +402,18 @@ static int fill_controller(struct load_ctx *ctx, const struct k8s_head *head, st
     return ok ? 0 : err_nomem(err);
 }
 
-int load_keep_controller(struct load_ctx *ctx, enum controller_kind kind, const struct kind_path *path,
-                         const struct k8s_head *head, struct str json, struct err *err)
+int load_keep_controller(struct load_ctx *ctx, enum controller_kind kind,
+                         const struct kind_path *path, const struct k8s_head *head, struct str json,
+                         struct err *err)
 {
     struct load_impl *im = ctx->im;
-    struct controller c = {.kind = kind, .path = path, .workload = ctx->workload, .lenient = ctx->lenient,
-                           .file = ctx->file, .line = ctx->line, .column = ctx->column};
+    struct controller c = {.kind = kind,
+                           .path = path,
+                           .workload = ctx->workload,
+                           .lenient = ctx->lenient,
+                           .file = ctx->file,
+                           .line = ctx->line,
+                           .column = ctx->column};
     struct str key;
     uint32_t number;
     bool fresh;

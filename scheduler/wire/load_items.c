@@ -10,13 +10,14 @@
 #include "base/mem.h"
 #include "wire/load_impl.h"
 
-static const char not_an_object[] =
-    "not a Kubernetes object (Node, Pod, List, Deployment, Fleet … in JSON or YAML, with apiVersion and kind): found %s";
+static const char not_an_object[] = "not a Kubernetes object (Node, Pod, List, Deployment, Fleet … "
+                                    "in JSON or YAML, with apiVersion and kind): found %s";
 
 /* ---- one object ---- */
 
 /* apiVersion and kind, reading no further than needed. */
-static bool read_type(struct k8s_dec d, struct str *api_version, struct str *kind, struct k8s_dec *ret_after)
+static bool read_type(struct k8s_dec d, struct str *api_version, struct str *kind,
+                      struct k8s_dec *ret_after)
 {
     struct dec_iter it;
     bool ok = scan_peek(&d.s) == SCAN_OBJECT && dec_object(&d, &it);
@@ -85,7 +86,8 @@ static int not_kubernetes(const struct load_ctx *ctx, const char *found, struct 
     return 0;
 }
 
-static int finish_fault(struct load_ctx *ctx, struct k8s_dec *d, const char *from, bool more, struct err *err)
+static int finish_fault(struct load_ctx *ctx, struct k8s_dec *d, const char *from, bool more,
+                        struct err *err)
 {
     if (more && dec_truncated(d)) {
         return -EAGAIN;
@@ -94,7 +96,8 @@ static int finish_fault(struct load_ctx *ctx, struct k8s_dec *d, const char *fro
     dec_error(d, err);
     /* the place counts from the window's start, not the object's */
     uint32_t line, column;
-    scan_place(from, d->s.error_at != NULL && d->s.error_at >= from ? d->s.error_at : from, &line, &column);
+    scan_place(from, d->s.error_at != NULL && d->s.error_at >= from ? d->s.error_at : from, &line,
+               &column);
     err->line = line;
     err->column = column;
     load_place(ctx, err);
@@ -107,7 +110,8 @@ static int finish_fault(struct load_ctx *ctx, struct k8s_dec *d, const char *fro
     return load_fault(ctx, err);
 }
 
-static int node_object(struct load_ctx *ctx, struct k8s_dec *d, const char *from, bool more, struct err *err)
+static int node_object(struct load_ctx *ctx, struct k8s_dec *d, const char *from, bool more,
+                       struct err *err)
 {
     struct node_desc node;
     if (!dec_node(d, &node)) {
@@ -116,7 +120,8 @@ static int node_object(struct load_ctx *ctx, struct k8s_dec *d, const char *from
     return load_apply_node(ctx, &node, err);
 }
 
-static int pod_object(struct load_ctx *ctx, struct k8s_dec *d, const char *from, bool more, struct err *err)
+static int pod_object(struct load_ctx *ctx, struct k8s_dec *d, const char *from, bool more,
+                      struct err *err)
 {
     struct pod_desc pod;
     if (!dec_pod(d, &pod)) {
@@ -125,8 +130,8 @@ static int pod_object(struct load_ctx *ctx, struct k8s_dec *d, const char *from,
     return load_apply_pod(ctx, &pod, (struct str){from, (size_t)(d->s.p - from)}, err);
 }
 
-int load_object(struct load_ctx *ctx, struct k8s_dec *d, struct str api_version, struct str kind, bool more,
-                struct err *err)
+int load_object(struct load_ctx *ctx, struct k8s_dec *d, struct str api_version, struct str kind,
+                bool more, struct err *err)
 {
     struct k8s_dec head = *d;
     arena_reset(&ctx->im->arena);
@@ -245,8 +250,8 @@ static void consume(struct stream *st, const struct scan *s)
     st->src->at = (size_t)(s->p - st->src->p);
 }
 
-static int object_here(struct stream *st, struct k8s_dec *d, struct str api_version, struct str kind, bool more,
-                       struct err *err)
+static int object_here(struct stream *st, struct k8s_dec *d, struct str api_version,
+                       struct str kind, bool more, struct err *err)
 {
     struct load_ctx *ctx = st->ctx;
     scan_peek(&d->s);
@@ -363,8 +368,8 @@ static int load_json(struct load_ctx *ctx, struct source *src, struct err *err)
 
 /* ---- YAML ---- */
 
-static int yaml_object(struct load_ctx *ctx, const struct yaml_node *node, struct str api_version, struct str kind,
-                       struct err *err)
+static int yaml_object(struct load_ctx *ctx, const struct yaml_node *node, struct str api_version,
+                       struct str kind, struct err *err)
 {
     struct yaml_marks marks = {0};
     struct buf *out = &ctx->im->json;
@@ -392,7 +397,8 @@ static int yaml_document(struct load_ctx *ctx, const struct yaml_node *doc, stru
     const struct yaml_node *items = yaml_get(doc, "items"), *kind = yaml_get(doc, "kind");
     const struct yaml_node *version = yaml_get(doc, "apiVersion");
     struct str k = kind != NULL ? kind->text : STR_NONE, item_kind = STR_NONE;
-    if (items == NULL || !str_ends(k, STR("List")) || (items->type != YAML_LIST && items->type != YAML_NULL)) {
+    if (items == NULL || !str_ends(k, STR("List")) ||
+        (items->type != YAML_LIST && items->type != YAML_NULL)) {
         return yaml_object(ctx, doc, STR_NONE, STR_NONE, err);
     }
     if (k.n > 4) {
@@ -400,8 +406,10 @@ static int yaml_document(struct load_ctx *ctx, const struct yaml_node *doc, stru
     }
     int rc = 0;
     for (uint32_t i = 0; i < items->n && rc == 0; i++) {
-        bool typed = yaml_get(items->items[i], "kind") == NULL && item_kind.n > 0 && version != NULL;
-        rc = yaml_object(ctx, items->items[i], typed ? version->text : STR_NONE, typed ? item_kind : STR_NONE, err);
+        bool typed =
+            yaml_get(items->items[i], "kind") == NULL && item_kind.n > 0 && version != NULL;
+        rc = yaml_object(ctx, items->items[i], typed ? version->text : STR_NONE,
+                         typed ? item_kind : STR_NONE, err);
     }
     return rc;
 }
@@ -441,12 +449,14 @@ int load_stream(struct load_ctx *ctx, struct source *src, struct err *err)
         src->at = 3;
     }
     if (src->n >= 2 && (memcmp(src->p, "\xff\xfe", 2) == 0 || memcmp(src->p, "\xfe\xff", 2) == 0)) {
-        err_set(err, -EINVAL, "UTF-16 text: save it as UTF-8 (in PowerShell: | Out-File -Encoding utf8)");
+        err_set(err, -EINVAL,
+                "UTF-16 text: save it as UTF-8 (in PowerShell: | Out-File -Encoding utf8)");
         err_at(err, ctx->file, 1, 1);
         return load_fault(ctx, err);
     }
     size_t i = src->at;
-    while (i < src->n && (src->p[i] == ' ' || src->p[i] == '\n' || src->p[i] == '\t' || src->p[i] == '\r')) {
+    while (i < src->n &&
+           (src->p[i] == ' ' || src->p[i] == '\n' || src->p[i] == '\t' || src->p[i] == '\r')) {
         i++;
     }
     if (i == src->n && src->eof) {

@@ -36,16 +36,21 @@ void load_lint(const struct load_ctx *ctx, const struct k8s_head *head, struct s
         str_starts(head->api_version, STR("kubescheduler.config.k8s.io/")) &&
         !str_is(head->api_version, "kubescheduler.config.k8s.io/v1")) {
         warn(ctx, json, "apiVersion",
-             "this version of the configuration is gone from Kubernetes: use kubescheduler.config.k8s.io/v1");
-    } else if (str_is(head->kind, "VerticalPodAutoscaler") && !str_starts(head->api_version, STR("autoscaling.k8s.io/"))) {
-        warn(ctx, json, "apiVersion", "a VerticalPodAutoscaler is autoscaling.k8s.io/v1 (autoscaling/v2 holds the "
-                                      "HorizontalPodAutoscaler)");
-    } else if (str_is(head->kind, "NodePool") && str_starts(head->api_version, STR("karpenter.sh/"))) {
+             "this version of the configuration is gone from Kubernetes: use "
+             "kubescheduler.config.k8s.io/v1");
+    } else if (str_is(head->kind, "VerticalPodAutoscaler") &&
+               !str_starts(head->api_version, STR("autoscaling.k8s.io/"))) {
+        warn(ctx, json, "apiVersion",
+             "a VerticalPodAutoscaler is autoscaling.k8s.io/v1 (autoscaling/v2 holds the "
+             "HorizontalPodAutoscaler)");
+    } else if (str_is(head->kind, "NodePool") &&
+               str_starts(head->api_version, STR("karpenter.sh/"))) {
         struct str policy = text_at(json, "spec.disruption.consolidationPolicy");
-        if (policy.n > 0 && !str_is(policy, "WhenEmpty") && !str_is(policy, "WhenEmptyOrUnderutilized") &&
-            !str_is(policy, "WhenUnderutilized")) {
+        if (policy.n > 0 && !str_is(policy, "WhenEmpty") &&
+            !str_is(policy, "WhenEmptyOrUnderutilized") && !str_is(policy, "WhenUnderutilized")) {
             warn(ctx, json, "spec.disruption.consolidationPolicy",
-                 "unknown value: use WhenEmptyOrUnderutilized (v1), WhenUnderutilized (v1beta1) or WhenEmpty");
+                 "unknown value: use WhenEmptyOrUnderutilized (v1), WhenUnderutilized (v1beta1) or "
+                 "WhenEmpty");
         }
     }
 }

@@ -12,9 +12,9 @@
 #include "wire/load_impl.h"
 
 #define MAX_COLUMNS 64
-#define GPU_MILLI "alibabacloud.com/gpu-milli"
-#define GPU_COUNT "alibabacloud.com/gpu-count"
-#define GPU_MODEL "alibabacloud.com/gpu-card-model"
+#define GPU_MILLI   "alibabacloud.com/gpu-milli"
+#define GPU_COUNT   "alibabacloud.com/gpu-count"
+#define GPU_MODEL   "alibabacloud.com/gpu-card-model"
 
 struct csv {
     struct load_ctx *ctx;
@@ -72,7 +72,8 @@ static int number(const struct csv *v, const char *name, int64_t *ret, struct er
         return 0;
     }
     if (!str_to_i64(s, ret) || *ret < 0 || *ret > INT64_MAX / 2000) {
-        err_set(err, -EINVAL, "%s: \"%.*s\" is no whole number of 0 or more", name, s.n < 60 ? (int)s.n : 60, s.p);
+        err_set(err, -EINVAL, "%s: \"%.*s\" is no whole number of 0 or more", name,
+                s.n < 60 ? (int)s.n : 60, s.p);
         return fault(v, s, err);
     }
     return 0;
@@ -103,12 +104,17 @@ static int node_row(struct csv *v, struct err *err)
         return rc;
     }
     const struct kv_desc labels[] = {
-        {STR("beta.kubernetes.io/os"), STR("linux")}, {STR("kubernetes.io/os"), STR("linux")},
-        {STR("kubernetes.io/hostname"), name},        {STR(GPU_MODEL), model},
+        {STR("beta.kubernetes.io/os"), STR("linux")},
+        {STR("kubernetes.io/os"), STR("linux")},
+        {STR("kubernetes.io/hostname"), name},
+        {STR(GPU_MODEL), model},
     };
     const struct qty_desc amounts[] = {
-        {STR("cpu"), milli(cpu)},    {STR("memory"), units(mem << 20)},   {STR("pods"), units(1001)},
-        {STR(GPU_COUNT), units(gpu)}, {STR(GPU_MILLI), units(gpu * 1000)},
+        {STR("cpu"), milli(cpu)},
+        {STR("memory"), units(mem << 20)},
+        {STR("pods"), units(1001)},
+        {STR(GPU_COUNT), units(gpu)},
+        {STR(GPU_MILLI), units(gpu * 1000)},
     };
     struct node_desc node = {.meta = {.name = name}};
     node.meta.labels.p = labels;
@@ -178,7 +184,8 @@ static int pod_row_of(struct csv *v, struct err *err)
     rc = rc != 0 ? rc : number(v, "num_gpu", &n_gpu, err);
     rc = rc != 0 ? rc : number(v, "gpu_milli", &gpu_milli, err);
     if (rc == 0 && (name.n == 0 || n_gpu > 1000000 || gpu_milli > 1000000)) {
-        err_set(err, -EINVAL, "%s", name.n == 0 ? "name: missing" : "num_gpu, gpu_milli: out of range");
+        err_set(err, -EINVAL, "%s",
+                name.n == 0 ? "name: missing" : "num_gpu, gpu_milli: out of range");
         rc = fault(v, STR_NONE, err);
     }
     if (rc == 0) {
@@ -187,11 +194,13 @@ static int pod_row_of(struct csv *v, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    const struct qty_desc requests[] = {
-        {STR("cpu"), milli(cpu)}, {STR("memory"), units(mem << 20)}, {STR(GPU_MILLI), units(n_gpu * gpu_milli)}};
+    const struct qty_desc requests[] = {{STR("cpu"), milli(cpu)},
+                                        {STR("memory"), units(mem << 20)},
+                                        {STR(GPU_MILLI), units(n_gpu * gpu_milli)}};
     const struct kv_desc annotations[] = {{STR(GPU_COUNT), count}, {STR(GPU_MILLI), each}};
     struct container_desc main = {.name = STR("main")};
-    struct pod_desc pod = {.meta = {.name = name, .ns = STR("default"), .uid = name}, .phase = PHASE_PENDING};
+    struct pod_desc pod = {.meta = {.name = name, .ns = STR("default"), .uid = name},
+                           .phase = PHASE_PENDING};
     main.requests.p = requests;
     main.requests.n = n_gpu > 0 && gpu_milli > 0 ? 3 : 2;
     if (n_gpu > 0) {
@@ -220,8 +229,9 @@ int load_openb(struct load_ctx *ctx, struct source *s, struct err *err)
     }
     bool nodes = cell(&v, "sn").n > 0, pods = cell(&v, "name").n > 0;
     if (!nodes && !pods) {
-        err_set(err, -EINVAL, "openb: a header line with sn (nodes) or name (pods) was expected, such as "
-                              "sn,cpu_milli,memory_mib,gpu,model");
+        err_set(err, -EINVAL,
+                "openb: a header line with sn (nodes) or name (pods) was expected, such as "
+                "sn,cpu_milli,memory_mib,gpu,model");
         return err_at(err, ctx->file, 1, 1);
     }
     while (rc == 0 && next_line(&v)) {

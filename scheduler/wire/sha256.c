@@ -31,7 +31,8 @@ static void blocks_portable(uint32_t h[8], const uint8_t *p, size_t n_blocks)
     for (; n_blocks > 0; n_blocks--, p += 64) {
         uint32_t w[64], v[8];
         for (int i = 0; i < 16; i++) {
-            w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+            w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
+                   (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
         }
         for (int i = 16; i < 64; i++) {
             uint32_t s0 = rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
@@ -56,7 +57,8 @@ static void blocks_portable(uint32_t h[8], const uint8_t *p, size_t n_blocks)
 
 #ifdef HAVE_SHA_NI
 /* Two states of four words (ABEF, CDGH), as the instructions want them; four rounds per step. */
-__attribute__((target("sha,sse4.1,ssse3"))) static void blocks_ni(uint32_t h[8], const uint8_t *p, size_t n_blocks)
+__attribute__((target("sha,sse4.1,ssse3"))) static void blocks_ni(uint32_t h[8], const uint8_t *p,
+                                                                  size_t n_blocks)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bll, 0x0405060700010203ll);
     __m128i lo = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)h), 0xb1);
@@ -65,11 +67,13 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void blocks_ni(uint32_t h[8],
     for (; n_blocks > 0; n_blocks--, p += 64) {
         __m128i abef0 = abef, cdgh0 = cdgh, w[4];
         for (int i = 0; i < 4; i++) {
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), swap);
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)),
+                                    swap);
         }
         for (int i = 0; i < 16; i++) {
             __m128i wi = w[i & 3];
-            __m128i x = _mm_add_epi32(wi, _mm_loadu_si128((const __m128i *)(const void *)(k + 4 * i)));
+            __m128i x =
+                _mm_add_epi32(wi, _mm_loadu_si128((const __m128i *)(const void *)(k + 4 * i)));
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, x);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(x, 0x0e));
             if (i < 12) { /* the words of round i + 4 */

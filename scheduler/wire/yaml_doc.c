@@ -102,7 +102,8 @@ static bool is_one_of(struct str s, const char *const *names, size_t n)
 static void type_plain(struct yaml_node *n)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-    static const char *const yes[] = {"true", "True", "TRUE"}, *const no[] = {"false", "False", "FALSE"};
+    static const char *const yes[] = {"true", "True", "TRUE"}, *const no[] = {"false", "False",
+                                                                              "FALSE"};
     n->type = YAML_STRING;
     if (is_one_of(n->text, nulls, SP_COUNTOF(nulls))) {
         n->type = YAML_NULL;
@@ -120,7 +121,8 @@ static void type_plain(struct yaml_node *n)
 static bool core_tag(const char *tag, const char *name)
 {
     static const char prefix[] = "tag:yaml.org,2002:";
-    return strncmp(tag, prefix, sizeof prefix - 1) == 0 && strcmp(tag + sizeof prefix - 1, name) == 0;
+    return strncmp(tag, prefix, sizeof prefix - 1) == 0 &&
+           strcmp(tag + sizeof prefix - 1, name) == 0;
 }
 
 static int tag_scalar(struct reader *r, const yaml_event_t *e, const char *tag, struct yaml_node *n)
@@ -140,10 +142,13 @@ static int tag_scalar(struct reader *r, const yaml_event_t *e, const char *tag, 
             if (tags[i].type == YAML_FLOAT && n->type == YAML_INT) {
                 n->type = YAML_FLOAT;
             }
-            return n->type == tags[i].type ? 0 : fail(r, e->start_mark, "the value does not fit its tag");
+            return n->type == tags[i].type
+                       ? 0
+                       : fail(r, e->start_mark, "the value does not fit its tag");
         }
     }
-    return fail(r, e->start_mark, "only the tags !!null, !!bool, !!int, !!float, !!str, !!seq and !!map are known");
+    return fail(r, e->start_mark,
+                "only the tags !!null, !!bool, !!int, !!float, !!str, !!seq and !!map are known");
 }
 
 /* ---- building ---- */
@@ -159,7 +164,8 @@ static struct yaml_node *new_node(struct reader *r, const yaml_event_t *e, enum 
     return n;
 }
 
-static int add_anchor(struct reader *r, struct str name, struct yaml_node *node, uint32_t size, yaml_mark_t at)
+static int add_anchor(struct reader *r, struct str name, struct yaml_node *node, uint32_t size,
+                      yaml_mark_t at)
 {
     if (name.n == 0) {
         return 0;
@@ -210,7 +216,8 @@ static int take_key(struct reader *r, struct frame *f, struct yaml_node *node, y
         if (str_eq(f->node->pairs[i].key->text, node->text)) {
             char text[160];
             snprintf(text, sizeof text, "the key \"%.*s\" stands twice (first in line %u)",
-                     node->text.n < 80 ? (int)node->text.n : 80, node->text.p, f->node->pairs[i].key->line);
+                     node->text.n < 80 ? (int)node->text.n : 80, node->text.p,
+                     f->node->pairs[i].key->line);
             return fail(r, at, text);
         }
     }
@@ -252,7 +259,8 @@ static int put(struct reader *r, struct yaml_node *node, uint32_t size, yaml_mar
 static int on_scalar(struct reader *r, const yaml_event_t *e)
 {
     struct yaml_node *n = new_node(r, e, YAML_STRING);
-    struct str text = {(const char *)e->data.scalar.value, e->data.scalar.length}, anchor = STR_NONE;
+    struct str text = {(const char *)e->data.scalar.value, e->data.scalar.length},
+               anchor = STR_NONE;
     if (n == NULL) {
         return short_memory(r);
     }
@@ -280,8 +288,11 @@ static int on_open(struct reader *r, const yaml_event_t *e, bool map)
 {
     const yaml_char_t *tag = map ? e->data.mapping_start.tag : e->data.sequence_start.tag;
     const yaml_char_t *anchor = map ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
-    if (tag != NULL && strcmp((const char *)tag, "!") != 0 && !core_tag((const char *)tag, map ? "map" : "seq")) {
-        return fail(r, e->start_mark, "only the tags !!null, !!bool, !!int, !!float, !!str, !!seq and !!map are known");
+    if (tag != NULL && strcmp((const char *)tag, "!") != 0 &&
+        !core_tag((const char *)tag, map ? "map" : "seq")) {
+        return fail(
+            r, e->start_mark,
+            "only the tags !!null, !!bool, !!int, !!float, !!str, !!seq and !!map are known");
     }
     if (r->depth == LIMIT_DEPTH) {
         return fail(r, e->start_mark, "nested too deeply");
@@ -433,7 +444,8 @@ static int read_all(struct reader *r, struct yaml_docs *out)
 }
 
 /* libyaml checks UTF-8 and control characters itself, but guesses UTF-16 from a mark: only UTF-8 is taken. */
-int yaml_parse(const char *file, struct str bytes, struct arena *a, struct yaml_docs *ret, struct err *err)
+int yaml_parse(const char *file, struct str bytes, struct arena *a, struct yaml_docs *ret,
+               struct err *err)
 {
     struct yaml_docs docs = {0};
     if (bytes.n > LIMIT_YAML_BYTES) {
@@ -451,7 +463,8 @@ int yaml_parse(const char *file, struct str bytes, struct arena *a, struct yaml_
     int rc = yaml_parser_initialize(&r->parser) ? 0 : err_nomem(err);
     if (rc == 0) {
         yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
-        yaml_parser_set_input_string(&r->parser, (const unsigned char *)(bytes.p != NULL ? bytes.p : ""), bytes.n);
+        yaml_parser_set_input_string(
+            &r->parser, (const unsigned char *)(bytes.p != NULL ? bytes.p : ""), bytes.n);
         rc = read_all(r, &docs);
         yaml_parser_delete(&r->parser);
     }
@@ -477,7 +490,8 @@ const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
 
 /* ---- to JSON ---- */
 
-static int mark(struct yaml_marks *m, const struct buf *out, const struct yaml_node *n, struct err *err)
+static int mark(struct yaml_marks *m, const struct buf *out, const struct yaml_node *n,
+                struct err *err)
 {
     if (m == NULL) {
         return 0;
@@ -486,7 +500,8 @@ static int mark(struct yaml_marks *m, const struct buf *out, const struct yaml_n
     return VEC_PUSH(m, one, (size_t)LIMIT_YAML_BYTES) == 0 ? 0 : err_nomem(err);
 }
 
-static int write_json(const struct yaml_node *n, struct buf *out, struct yaml_marks *marks, struct err *err)
+static int write_json(const struct yaml_node *n, struct buf *out, struct yaml_marks *marks,
+                      struct err *err)
 {
     int rc = mark(marks, out, n, err);
     switch (n->type) {
@@ -531,7 +546,8 @@ static int write_json(const struct yaml_node *n, struct buf *out, struct yaml_ma
     return rc;
 }
 
-int yaml_to_json(const struct yaml_node *node, struct buf *out, struct yaml_marks *marks, struct err *err)
+int yaml_to_json(const struct yaml_node *node, struct buf *out, struct yaml_marks *marks,
+                 struct err *err)
 {
     int rc = write_json(node, out, marks, err);
     if (rc == 0 && out->broken) {

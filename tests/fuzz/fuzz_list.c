@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cluster *c;
     struct loaded l;
     struct err err = ERR_NONE;
-    if (settings_default(&s, &err) != 0 || cluster_new(&c, &s, &err) != 0 || loaded_init(&l, c, &err) != 0) {
+    if (settings_default(&s, &err) != 0 || cluster_new(&c, &s, &err) != 0 ||
+        loaded_init(&l, c, &err) != 0) {
         abort();
     }
     int rc = load_bytes(&l, "input", (struct str){(const char *)data, size}, false, &err);

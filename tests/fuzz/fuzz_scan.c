@@ -50,8 +50,9 @@ static bool walk(struct scan *s, struct arena *a)
 static bool excused(const json_error_t *e, const struct scan *s, bool ours)
 {
     if (ours) {
-        return strstr(e->text, "surrogate") || strstr(e->text, "Unicode") || strstr(e->text, "overflow") ||
-               strstr(e->text, "too big") || strstr(e->text, "too small") || strstr(e->text, "out of memory");
+        return strstr(e->text, "surrogate") || strstr(e->text, "Unicode") ||
+               strstr(e->text, "overflow") || strstr(e->text, "too big") ||
+               strstr(e->text, "too small") || strstr(e->text, "out of memory");
     }
     return s->error != NULL && strcmp(s->error, "nested too deeply") == 0;
 }

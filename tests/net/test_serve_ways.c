@@ -168,7 +168,7 @@ static void place(const struct net_server *s, const char *body, int status, stru
 
 #define POD(name, cpu)                                                                          \
     "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"games\"},\"spec\":{\"containers\":[{" \
-                                      "\"name\":\"s\",\"resources\":{\"requests\":{"            \
+    "\"name\":\"s\",\"resources\":{\"requests\":{"                                              \
     "\"cpu\":\"" cpu "\"}}}]}}"
 #define NODE(name, cpu)                                                                       \
     "{\"metadata\":{\"name\":\"" name "\"},\"status\":{\"allocatable\":{\"cpu\":\"" cpu       \

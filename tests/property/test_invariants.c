@@ -14,7 +14,7 @@
 #include "support/gen_model.h"
 
 #define WORLDS 700
-#define PODS 6
+#define PODS   6
 
 struct bench {
     struct cluster *c;
@@ -22,7 +22,8 @@ struct bench {
     struct arena scratch;
 };
 
-static void bench_open(struct bench *b, const struct gen_world *w, const uint32_t *order, const char *preset)
+static void bench_open(struct bench *b, const struct gen_world *w, const uint32_t *order,
+                       const char *preset)
 {
     struct err err = ERR_NONE;
     arena_init(&b->scratch, 1u << 26);
@@ -37,7 +38,8 @@ static void bench_close(struct bench *b)
     arena_done(&b->scratch);
 }
 
-static struct str bench_decide(struct bench *b, const struct gen_pod *p, struct pod_req *req, struct decision *d)
+static struct str bench_decide(struct bench *b, const struct gen_pod *p, struct pod_req *req,
+                               struct decision *d)
 {
     struct err err = ERR_NONE;
     assert_int_equal(cluster_compile_pod(b->c, &p->d, &b->scratch, req, &err), 0);
@@ -149,7 +151,8 @@ static void rename_nodes(struct gen_world *w)
     for (uint32_t n = 0; n < w->n_nodes; n++) {
         char old[sizeof w->nodes[n].name];
         memcpy(old, w->nodes[n].name, sizeof old);
-        (void)snprintf(w->nodes[n].name, sizeof w->nodes[n].name, "z%02u-%.30s", (n * 7 + 3) % 24, old);
+        (void)snprintf(w->nodes[n].name, sizeof w->nodes[n].name, "z%02u-%.30s", (n * 7 + 3) % 24,
+                       old);
         gen_node_fix(&w->nodes[n]);
     }
     for (uint32_t i = 0; i < w->n_pods; i++) {
@@ -179,7 +182,8 @@ static void test_names_of_nodes(void **state)
             (void)bench_decide(&a, &p, &ra, &da);
             (void)bench_decide(&b, &p, &rb, &db);
             assert_int_equal(da.n_feasible, db.n_feasible);
-            bool tie = engine_top(a.e, &da, top, 2) == 2 && engine_compare_keys(a.e, &top[0], &top[1]) == 0;
+            bool tie = engine_top(a.e, &da, top, 2) == 2 &&
+                       engine_compare_keys(a.e, &top[0], &top[1]) == 0;
             if (!tie) {
                 assert_int_equal(da.chosen.v, db.chosen.v); /* rows are alike in both */
                 compared += da.chosen.v != IX_NONE;

@@ -13,7 +13,7 @@
 #include "support/gen_model.h"
 
 #define DECISIONS 24000
-#define CLASSES 24
+#define CLASSES   24
 
 struct trace {
     struct gen_world *w;
@@ -28,15 +28,16 @@ struct trace {
 
 static void explain_difference(const struct trace *t, const char *what, uint64_t a, uint64_t b)
 {
-    fail_msg("seed %llu, preset %s, step %llu: %s differs: cached %llu, plain %llu", (unsigned long long)t->w->seed,
-             t->preset, (unsigned long long)t->step, what, (unsigned long long)a, (unsigned long long)b);
+    fail_msg("seed %llu, preset %s, step %llu: %s differs: cached %llu, plain %llu",
+             (unsigned long long)t->w->seed, t->preset, (unsigned long long)t->step, what,
+             (unsigned long long)a, (unsigned long long)b);
 }
 
-#define SAME(what, a, b)                                                   \
-    do {                                                                   \
-        if ((a) != (b)) {                                                  \
-            explain_difference(t, what, (uint64_t)(a), (uint64_t)(b));     \
-        }                                                                  \
+#define SAME(what, a, b)                                               \
+    do {                                                               \
+        if ((a) != (b)) {                                              \
+            explain_difference(t, what, (uint64_t)(a), (uint64_t)(b)); \
+        }                                                              \
     } while (0)
 
 static void compare(const struct trace *t, const struct decision *a, const struct decision *b)

@@ -14,7 +14,7 @@
 #include "policies/presets.h"
 #include "support/gen_model.h"
 
-#define DECISIONS 10000
+#define DECISIONS      10000
 #define PODS_PER_WORLD 8
 
 static uint64_t n_told;
@@ -22,10 +22,10 @@ static struct {
     const char *prefix;
     uint64_t n;
 } kinds[] = {
-    {"cordon", 0},         {"uncordon", 0},          {"remove taint", 0},    {"add", 0},
-    {"tolerate", 0},       {"request", 0},           {"drop node", 0},       {"drop host port", 0},
-    {"drop topology", 0},  {"drop pod anti", 0},     {"drop pod affinity", 0}, {"zone share", 0},
-    {"zone skew", 0},      {"on-demand floor", 0},   {"spot pool share", 0}, {"density", 0},
+    {"cordon", 0},         {"uncordon", 0},        {"remove taint", 0},      {"add", 0},
+    {"tolerate", 0},       {"request", 0},         {"drop node", 0},         {"drop host port", 0},
+    {"drop topology", 0},  {"drop pod anti", 0},   {"drop pod affinity", 0}, {"zone share", 0},
+    {"zone skew", 0},      {"on-demand floor", 0}, {"spot pool share", 0},   {"density", 0},
     {"latency cutoff", 0},
 };
 
@@ -64,7 +64,8 @@ static void drop_taints(struct gen_node *n, struct str key, const struct taint_d
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n->n_taints; i++) {
-        bool hit = exact ? str_eq(n->taints[i].key, exact->key) && str_eq(n->taints[i].val, exact->val) &&
+        bool hit = exact ? str_eq(n->taints[i].key, exact->key) &&
+                               str_eq(n->taints[i].val, exact->val) &&
                                n->taints[i].effect == exact->effect
                          : str_eq(n->taints[i].key, key);
         if (!hit) {
@@ -133,7 +134,8 @@ static void change_pod(struct gen_pod *p, struct str rest)
 {
     if (str_starts(rest, STR("tolerate "))) {
         struct taint_desc t = parse_taint(after(rest, "tolerate "));
-        p->tolerations[p->n_tolerations++] = (struct toleration_desc){t.key, t.val, TOLERATE_EQUAL, t.effect};
+        p->tolerations[p->n_tolerations++] =
+            (struct toleration_desc){t.key, t.val, TOLERATE_EQUAL, t.effect};
     } else if (str_starts(rest, STR("request "))) {
         struct qty_desc q = parse_amount(after(rest, "request "));
         for (uint32_t i = 0; i < p->n_requests; i++) {
@@ -185,12 +187,14 @@ static void count_kind(struct str change)
     struct str rest = change;
     (void)str_cut(&rest, ':');
     for (size_t i = 0; i < SP_COUNTOF(kinds); i++) {
-        kinds[i].n += rest.n > 1 && str_starts((struct str){rest.p + 1, rest.n - 1}, str_c(kinds[i].prefix));
+        kinds[i].n +=
+            rest.n > 1 && str_starts((struct str){rest.p + 1, rest.n - 1}, str_c(kinds[i].prefix));
     }
 }
 
 /* The node that a fresh cluster gives, "" for none. */
-static struct str decide_afresh(const struct gen_world *w, const struct gen_pod *p, const char *preset, char *out, size_t n)
+static struct str decide_afresh(const struct gen_world *w, const struct gen_pod *p,
+                                const char *preset, char *out, size_t n)
 {
     struct err err = ERR_NONE;
     struct arena scratch;
@@ -211,8 +215,8 @@ static struct str decide_afresh(const struct gen_world *w, const struct gen_pod 
     return str_c(out);
 }
 
-static void check_told(const struct gen_world *w, const struct gen_pod *p, const struct explain_what_if *told,
-                       const char *preset)
+static void check_told(const struct gen_world *w, const struct gen_pod *p,
+                       const struct explain_what_if *told, const char *preset)
 {
     static struct gen_world changed;
     char got[64];
@@ -220,7 +224,8 @@ static void check_told(const struct gen_world *w, const struct gen_pod *p, const
     struct gen_pod pod = *p;
     gen_pod_fix(&pod);
     if (str_starts(told->change, STR("node "))) {
-        struct str rest = after(told->change, "node "); /* a name holds no colon, so NAME: ends at the first */
+        struct str rest =
+            after(told->change, "node "); /* a name holds no colon, so NAME: ends at the first */
         change_node(&changed, rest);
     } else if (str_starts(told->change, STR("pod: "))) {
         change_pod(&pod, after(told->change, "pod: "));
@@ -229,8 +234,10 @@ static void check_told(const struct gen_world *w, const struct gen_pod *p, const
     }
     struct str name = decide_afresh(&changed, &pod, preset, got, sizeof got);
     if (!str_eq(name, told->chosen)) {
-        fail_msg("seed %llu, %s, preset %s: \"" STR_FMT "\" was told to give \"" STR_FMT "\", gives \"%s\"",
-                 (unsigned long long)w->seed, p->name, preset, STR_ARG(told->change), STR_ARG(told->chosen), got);
+        fail_msg("seed %llu, %s, preset %s: \"" STR_FMT "\" was told to give \"" STR_FMT
+                 "\", gives \"%s\"",
+                 (unsigned long long)w->seed, p->name, preset, STR_ARG(told->change),
+                 STR_ARG(told->chosen), got);
     }
     count_kind(told->change);
     n_told++;

@@ -32,7 +32,8 @@ static void kvs(struct buf *o, const char *key, kv_list l)
 static void qtys(struct buf *o, const char *key, qty_list l)
 {
     for (uint32_t i = 0; i < l.n; i++) {
-        buf_printf(o, "%s %.*s %lld milli\n", key, STR_ARG(l.p[i].name), (long long)quantity_milli(l.p[i].value));
+        buf_printf(o, "%s %.*s %lld milli\n", key, STR_ARG(l.p[i].name),
+                   (long long)quantity_milli(l.p[i].value));
     }
 }
 
@@ -68,8 +69,8 @@ static void meta(struct buf *o, const struct meta_desc *m)
     kvs(o, "annotation", m->annotations);
     for (uint32_t i = 0; i < m->owners.n; i++) {
         const struct owner_desc *w = &m->owners.p[i];
-        buf_printf(o, "owner %.*s %.*s %.*s %.*s%s\n", STR_ARG(w->api_version), STR_ARG(w->kind), STR_ARG(w->name),
-                   STR_ARG(w->uid), w->controller ? " controller" : "");
+        buf_printf(o, "owner %.*s %.*s %.*s %.*s%s\n", STR_ARG(w->api_version), STR_ARG(w->kind),
+                   STR_ARG(w->name), STR_ARG(w->uid), w->controller ? " controller" : "");
     }
 }
 
@@ -81,17 +82,19 @@ void desc_dump_node(struct buf *o, const struct node_desc *n)
     number(o, "unschedulable", n->unschedulable);
     text(o, "providerID", n->provider_id);
     for (uint32_t i = 0; i < n->taints.n; i++) {
-        buf_printf(o, "taint %.*s=%.*s:%s\n", STR_ARG(n->taints.p[i].key), STR_ARG(n->taints.p[i].val),
-                   effects[n->taints.p[i].effect]);
+        buf_printf(o, "taint %.*s=%.*s:%s\n", STR_ARG(n->taints.p[i].key),
+                   STR_ARG(n->taints.p[i].val), effects[n->taints.p[i].effect]);
     }
     qtys(o, "allocatable", n->allocatable);
     qtys(o, "capacity", n->capacity);
     for (uint32_t i = 0; i < n->images.n; i++) {
-        buf_printf(o, "image %.*s %lld\n", STR_ARG(n->images.p[i].name), (long long)n->images.p[i].size_bytes);
+        buf_printf(o, "image %.*s %lld\n", STR_ARG(n->images.p[i].name),
+                   (long long)n->images.p[i].size_bytes);
     }
     for (uint32_t i = 0; i < n->conditions.n; i++) {
         const struct condition_desc *c = &n->conditions.p[i];
-        buf_printf(o, "condition %.*s %.*s %.*s\n", STR_ARG(c->type), STR_ARG(c->status), STR_ARG(c->reason));
+        buf_printf(o, "condition %.*s %.*s %.*s\n", STR_ARG(c->type), STR_ARG(c->status),
+                   STR_ARG(c->reason));
     }
 }
 
@@ -119,23 +122,24 @@ static void pod_terms(struct buf *o, const char *key, pod_term_list l)
 
 static void container(struct buf *o, const struct container_desc *c)
 {
-    buf_printf(o, "container %.*s image %.*s%s%s\n", STR_ARG(c->name), STR_ARG(c->image), c->init ? " init" : "",
-               c->sidecar ? " sidecar" : "");
+    buf_printf(o, "container %.*s image %.*s%s%s\n", STR_ARG(c->name), STR_ARG(c->image),
+               c->init ? " init" : "", c->sidecar ? " sidecar" : "");
     qtys(o, "  request", c->requests);
     qtys(o, "  limit", c->limits);
     qtys(o, "  actuated", c->status_requests);
     qtys(o, "  allocated", c->status_allocated);
     for (uint32_t i = 0; i < c->ports.n; i++) {
         const struct port_desc *p = &c->ports.p[i];
-        buf_printf(o, "  port %.*s %d host %.*s:%d\n", STR_ARG(p->protocol), p->container_port, STR_ARG(p->host_ip),
-                   p->host_port);
+        buf_printf(o, "  port %.*s %d host %.*s:%d\n", STR_ARG(p->protocol), p->container_port,
+                   STR_ARG(p->host_ip), p->host_port);
     }
 }
 
 static void spread(struct buf *o, const struct spread_desc *s)
 {
-    buf_printf(o, "spread %.*s maxSkew %d minDomains %d%s%s%s\n", STR_ARG(s->topology_key), s->max_skew, s->min_domains,
-               s->hard ? " hard" : " soft", s->affinity_ignore ? " affinity-ignored" : "",
+    buf_printf(o, "spread %.*s maxSkew %d minDomains %d%s%s%s\n", STR_ARG(s->topology_key),
+               s->max_skew, s->min_domains, s->hard ? " hard" : " soft",
+               s->affinity_ignore ? " affinity-ignored" : "",
                s->taints_honor ? " taints-honoured" : "");
     selector(o, "  selector", &s->selector);
     for (uint32_t k = 0; k < s->match_label_keys.n; k++) {
@@ -167,7 +171,8 @@ static void pod_spec(struct buf *o, const struct pod_desc *p)
     pod_terms(o, "antiPreferred", p->anti_preferred);
     for (uint32_t i = 0; i < p->tolerations.n; i++) {
         const struct toleration_desc *t = &p->tolerations.p[i];
-        buf_printf(o, "toleration %.*s %s %.*s:%s\n", STR_ARG(t->key), ops[t->op], STR_ARG(t->val), effects[t->effect]);
+        buf_printf(o, "toleration %.*s %s %.*s:%s\n", STR_ARG(t->key), ops[t->op], STR_ARG(t->val),
+                   effects[t->effect]);
     }
     for (uint32_t i = 0; i < p->spread.n; i++) {
         spread(o, &p->spread.p[i]);
@@ -186,8 +191,9 @@ void desc_dump_pod(struct buf *o, const struct pod_desc *p)
     qtys(o, "overhead", p->overhead);
     for (uint32_t i = 0; i < p->volumes.n; i++) {
         const struct volume_desc *v = &p->volumes.p[i];
-        buf_printf(o, "volume %.*s claim %.*s%s image %.*s %.*s %.*s%s\n", STR_ARG(v->name), STR_ARG(v->claim),
-                   v->ephemeral ? " ephemeral" : "", STR_ARG(v->image), STR_ARG(v->inline_kind), STR_ARG(v->inline_id),
+        buf_printf(o, "volume %.*s claim %.*s%s image %.*s %.*s %.*s%s\n", STR_ARG(v->name),
+                   STR_ARG(v->claim), v->ephemeral ? " ephemeral" : "", STR_ARG(v->image),
+                   STR_ARG(v->inline_kind), STR_ARG(v->inline_id),
                    v->read_only ? " read-only" : "");
     }
     buf_printf(o, "phase %s%s%s\n", phases[p->phase], p->ready ? " ready" : "",

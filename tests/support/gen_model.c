@@ -38,7 +38,8 @@ static const struct str zones[] = {STR("eu-central-1a"), STR("eu-central-1b"), S
 static const struct str regions[] = {STR("eu-central-1"), STR("eu-central-1"), STR("eu-west-1")};
 static const struct str apps[] = {STR("arena"), STR("racer"), STR("web"), STR("bot")};
 static const struct str disks[] = {STR("ssd"), STR("hdd")};
-static const struct str types[] = {STR("c7g.large"), STR("m6i.xlarge"), STR("t3.medium"), STR("weird")};
+static const struct str types[] = {STR("c7g.large"), STR("m6i.xlarge"), STR("t3.medium"),
+                                   STR("weird")};
 static const struct str pool_names[] = {STR("metal"), STR("ondemand"), STR("spot")};
 static const struct taint_desc taint_kinds[] = {
     {STR("game.example/dedicated"), STR("arena"), EFFECT_NO_SCHEDULE},
@@ -96,23 +97,29 @@ void gen_node_make(struct gen_world *w, struct gen_node *n, uint32_t number)
     while (gen_chance(w, 22) && n->n_taints < 3) {
         n->taints[n->n_taints] = PICK(w, taint_kinds);
         n->n_taints++;
-        if (n->n_taints == 2 && str_eq(n->taints[0].key, n->taints[1].key) && n->taints[0].effect == n->taints[1].effect) {
+        if (n->n_taints == 2 && str_eq(n->taints[0].key, n->taints[1].key) &&
+            n->taints[0].effect == n->taints[1].effect) {
             n->n_taints--;
         }
     }
     n->d.unschedulable = gen_chance(w, 10);
     if (n->d.unschedulable && gen_chance(w, 50)) {
-        n->taints[n->n_taints++] =
-            (struct taint_desc){STR("node.kubernetes.io/unschedulable"), STR(""), EFFECT_NO_SCHEDULE};
+        n->taints[n->n_taints++] = (struct taint_desc){STR("node.kubernetes.io/unschedulable"),
+                                                       STR(""), EFFECT_NO_SCHEDULE};
     }
-    n->alloc[n->n_alloc++] = (struct qty_desc){STR("cpu"), milli(500 * (2 + (int64_t)gen_below(w, 15)))};
-    n->alloc[n->n_alloc++] = (struct qty_desc){STR("memory"), units((1 + (int64_t)gen_below(w, 16)) << 30)};
-    n->alloc[n->n_alloc++] = (struct qty_desc){STR("pods"), units(gen_chance(w, 30) ? 2 + gen_below(w, 5) : 110)};
+    n->alloc[n->n_alloc++] =
+        (struct qty_desc){STR("cpu"), milli(500 * (2 + (int64_t)gen_below(w, 15)))};
+    n->alloc[n->n_alloc++] =
+        (struct qty_desc){STR("memory"), units((1 + (int64_t)gen_below(w, 16)) << 30)};
+    n->alloc[n->n_alloc++] =
+        (struct qty_desc){STR("pods"), units(gen_chance(w, 30) ? 2 + gen_below(w, 5) : 110)};
     if (gen_chance(w, 20)) {
-        n->alloc[n->n_alloc++] = (struct qty_desc){STR("nvidia.com/gpu"), units(1 + gen_below(w, 4))};
+        n->alloc[n->n_alloc++] =
+            (struct qty_desc){STR("nvidia.com/gpu"), units(1 + gen_below(w, 4))};
     }
     if (gen_chance(w, 20)) {
-        n->alloc[n->n_alloc++] = (struct qty_desc){STR("example.com/licence"), units(1 + gen_below(w, 3))};
+        n->alloc[n->n_alloc++] =
+            (struct qty_desc){STR("example.com/licence"), units(1 + gen_below(w, 3))};
     }
     gen_node_fix(n);
 }
@@ -143,8 +150,9 @@ void gen_pod_fix(struct gen_pod *p)
     d->node_required = (node_term_list){p->terms, p->n_terms};
     d->has_node_required = p->n_terms > 0;
     d->node_preferred = (node_term_list){p->preferred, p->n_preferred};
-    struct selector_desc *selectors[] = {&p->affinity[0].selector, &p->anti[0].selector, &p->wish[0].selector,
-                                         &p->spread[0].selector,   &p->spread[1].selector, &p->affinity[1].selector};
+    struct selector_desc *selectors[] = {&p->affinity[0].selector, &p->anti[0].selector,
+                                         &p->wish[0].selector,     &p->spread[0].selector,
+                                         &p->spread[1].selector,   &p->affinity[1].selector};
     for (uint32_t i = 0; i < SP_COUNTOF(selectors); i++) {
         if (selectors[i]->match_labels.n) {
             selectors[i]->match_labels.p = &p->match[i];
@@ -176,14 +184,16 @@ static struct str topology_key(struct gen_world *w)
 static void make_requests(struct gen_world *w, struct gen_pod *p)
 {
     if (gen_chance(w, 90)) {
-        p->requests[p->n_requests++] = (struct qty_desc){STR("cpu"), milli(100 * (1 + (int64_t)gen_below(w, 30)))};
+        p->requests[p->n_requests++] =
+            (struct qty_desc){STR("cpu"), milli(100 * (1 + (int64_t)gen_below(w, 30)))};
     }
     if (gen_chance(w, 80)) {
         p->requests[p->n_requests++] =
             (struct qty_desc){STR("memory"), units((1 + (int64_t)gen_below(w, 40)) << 27)};
     }
     if (gen_chance(w, 12)) {
-        p->requests[p->n_requests++] = (struct qty_desc){STR("nvidia.com/gpu"), units(gen_below(w, 3))};
+        p->requests[p->n_requests++] =
+            (struct qty_desc){STR("nvidia.com/gpu"), units(gen_below(w, 3))};
     }
     if (gen_chance(w, 8)) {
         p->requests[p->n_requests++] = (struct qty_desc){STR("example.com/licence"), units(1)};
@@ -197,9 +207,11 @@ static void make_node_wishes(struct gen_world *w, struct gen_pod *p)
     }
     if (gen_chance(w, 18)) {
         p->n_terms = 1 + gen_below(w, 2);
-        p->exprs[0] = (struct expr_desc){.key = STR("topology.kubernetes.io/zone"), .op = STR("In")};
+        p->exprs[0] =
+            (struct expr_desc){.key = STR("topology.kubernetes.io/zone"), .op = STR("In")};
         p->exprs[0].values.n = 1 + gen_below(w, 2);
-        p->exprs[1] = (struct expr_desc){.key = STR("disk"), .op = gen_chance(w, 50) ? STR("NotIn") : STR("Exists")};
+        p->exprs[1] = (struct expr_desc){.key = STR("disk"),
+                                         .op = gen_chance(w, 50) ? STR("NotIn") : STR("Exists")};
         p->exprs[1].values.n = str_is(p->exprs[1].op, "NotIn");
         p->values[0][0] = PICK(w, zones);
         p->values[0][1] = PICK(w, zones);
@@ -213,11 +225,11 @@ static void make_node_wishes(struct gen_world *w, struct gen_pod *p)
     }
     while (gen_chance(w, 30) && p->n_tolerations < 3) {
         struct taint_desc t = PICK(w, taint_kinds);
-        p->tolerations[p->n_tolerations++] = (struct toleration_desc){
-            .key = t.key,
-            .val = t.val,
-            .op = gen_chance(w, 70) ? TOLERATE_EQUAL : TOLERATE_EXISTS,
-            .effect = gen_chance(w, 70) ? t.effect : EFFECT_ANY};
+        p->tolerations[p->n_tolerations++] =
+            (struct toleration_desc){.key = t.key,
+                                     .val = t.val,
+                                     .op = gen_chance(w, 70) ? TOLERATE_EQUAL : TOLERATE_EXISTS,
+                                     .effect = gen_chance(w, 70) ? t.effect : EFFECT_ANY};
     }
 }
 
@@ -225,12 +237,15 @@ static void make_pod_wishes(struct gen_world *w, struct gen_pod *p)
 {
     if (gen_chance(w, 12)) {
         p->n_affinity = 1 + gen_chance(w, 30);
-        p->affinity[0] = (struct pod_term_desc){.selector = app_selector(w, p, 0), .topology_key = topology_key(w)};
-        p->affinity[1] = (struct pod_term_desc){.selector = app_selector(w, p, 5), .topology_key = topology_key(w)};
+        p->affinity[0] = (struct pod_term_desc){.selector = app_selector(w, p, 0),
+                                                .topology_key = topology_key(w)};
+        p->affinity[1] = (struct pod_term_desc){.selector = app_selector(w, p, 5),
+                                                .topology_key = topology_key(w)};
     }
     if (gen_chance(w, 15)) {
         p->n_anti = 1;
-        p->anti[0] = (struct pod_term_desc){.selector = app_selector(w, p, 1), .topology_key = topology_key(w)};
+        p->anti[0] = (struct pod_term_desc){.selector = app_selector(w, p, 1),
+                                            .topology_key = topology_key(w)};
         if (gen_chance(w, 20)) {
             p->anti[0].ns_selector.given = true; /* every namespace */
         }
@@ -263,23 +278,26 @@ void gen_pod_make(struct gen_world *w, struct gen_pod *p)
     p->d.phase = PHASE_PENDING;
     p->labels[p->n_labels++] = (struct kv_desc){STR("app"), PICK(w, apps)};
     if (gen_chance(w, 25)) {
-        p->annotations[p->n_annotations++] = (struct kv_desc){STR("spawnpoint.dev/players"), STR("7")};
+        p->annotations[p->n_annotations++] =
+            (struct kv_desc){STR("spawnpoint.dev/players"), STR("7")};
     }
     if (gen_chance(w, 20)) {
-        p->annotations[p->n_annotations++] =
-            (struct kv_desc){STR("spawnpoint.dev/spot"), gen_chance(w, 50) ? STR("never") : STR("preferred")};
+        p->annotations[p->n_annotations++] = (struct kv_desc){
+            STR("spawnpoint.dev/spot"), gen_chance(w, 50) ? STR("never") : STR("preferred")};
     }
     if (gen_chance(w, 15)) {
-        p->annotations[p->n_annotations++] = (struct kv_desc){STR("spawnpoint.dev/demand"), STR("{\"DE\":0.7,\"IE\":0.3}")};
+        p->annotations[p->n_annotations++] =
+            (struct kv_desc){STR("spawnpoint.dev/demand"), STR("{\"DE\":0.7,\"IE\":0.3}")};
     }
     make_requests(w, p);
     make_node_wishes(w, p);
     make_pod_wishes(w, p);
     if (gen_chance(w, 25)) {
-        p->ports[p->n_ports++] = (struct port_desc){.protocol = PICK(w, ports),
-                                                    .host_ip = gen_chance(w, 20) ? STR("10.0.0.1") : STR(""),
-                                                    .host_port = 7777 + (int32_t)gen_below(w, 2),
-                                                    .container_port = 7777};
+        p->ports[p->n_ports++] =
+            (struct port_desc){.protocol = PICK(w, ports),
+                               .host_ip = gen_chance(w, 20) ? STR("10.0.0.1") : STR(""),
+                               .host_port = 7777 + (int32_t)gen_below(w, 2),
+                               .container_port = 7777};
     }
     if (w->n_pods != UINT32_MAX && gen_chance(w, 5) && w->settings.fleets.n > 0) {
         static const struct str claims[] = {STR("save-0"), STR("save-1"), STR("save-2")};
@@ -304,7 +322,8 @@ static void world_settings(struct gen_world *w, bool plain)
     }
     for (uint32_t i = 0; i < 3; i++) {
         w->pools[i] = (struct pool_settings){.name = pool_names[i], .price_nano_hour = -1};
-        w->pools[i].match = (struct selector_desc){.given = true, .match_labels = {&pool_match[i], 1}};
+        w->pools[i].match =
+            (struct selector_desc){.given = true, .match_labels = {&pool_match[i], 1}};
     }
     w->fleets[0] = w->settings.defaults;
     w->fleets[0].name = STR("arena");
@@ -334,7 +353,8 @@ static void world_settings(struct gen_world *w, bool plain)
     for (uint32_t i = 0; i < 3; i++) {
         for (uint32_t z = 0; z < 3; z++) {
             if (gen_chance(w, 80)) {
-                w->rows[n++] = (struct latency_row){from[i], zones[z], 10 + gen_below(w, 120), gen_below(w, 10)};
+                w->rows[n++] = (struct latency_row){from[i], zones[z], 10 + gen_below(w, 120),
+                                                    gen_below(w, 10)};
             }
         }
     }
@@ -390,21 +410,25 @@ static void build_claims(struct cluster *c, struct err *err)
     static const struct str zone_value[2][1] = {{STR("eu-central-1a")}, {STR("eu-west-1a")}};
     static const struct str claims[] = {STR("save-0"), STR("save-1"), STR("save-2")};
     static const struct str volumes[] = {STR("pv-0"), STR("pv-1"), STR("")};
-    struct storage_class_desc sc = {.provisioner = STR("ebs.csi.aws.com"), .wait_for_first_consumer = true};
+    struct storage_class_desc sc = {.provisioner = STR("ebs.csi.aws.com"),
+                                    .wait_for_first_consumer = true};
     sc.meta.name = STR("wait");
     must(cluster_upsert_storage_class(c, &sc, err), err, "storage class");
     for (uint32_t i = 0; i < GEN_CLAIMS; i++) {
-        struct pvc_desc pvc = {.storage_class = STR("wait"), .has_storage_class = true, .volume_name = volumes[i]};
+        struct pvc_desc pvc = {
+            .storage_class = STR("wait"), .has_storage_class = true, .volume_name = volumes[i]};
         pvc.meta.ns = STR("games");
         pvc.meta.name = claims[i];
         pvc.bind_completed = i < 2;
         pvc.phase = i < 2 ? STR("Bound") : STR("Pending");
         must(cluster_upsert_pvc(c, &pvc, err), err, "claim");
         if (i < 2) {
-            struct expr_desc e = {STR("topology.kubernetes.io/zone"), STR("In"), {zone_value[i], 1}};
+            struct expr_desc e = {
+                STR("topology.kubernetes.io/zone"), STR("In"), {zone_value[i], 1}};
             struct node_term_desc term = {.match_expressions = {&e, 1}};
             struct kv_desc zone = {STR("topology.kubernetes.io/zone"), zone_value[i][0]};
-            struct pv_desc pv = {.storage_class = STR("wait"), .phase = STR("Bound"), .has_node_affinity = i == 0};
+            struct pv_desc pv = {
+                .storage_class = STR("wait"), .phase = STR("Bound"), .has_node_affinity = i == 0};
             pv.node_affinity = (node_term_list){&term, 1};
             pv.meta.name = volumes[i];
             pv.meta.labels = (kv_list){&zone, i == 1};

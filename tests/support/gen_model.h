@@ -8,8 +8,8 @@
 #include "model/cluster.h"
 
 #define GEN_NODES_MAX 24
-#define GEN_PODS_MAX 64
-#define GEN_CLAIMS 3
+#define GEN_PODS_MAX  64
+#define GEN_CLAIMS    3
 
 struct gen_node {
     struct node_desc d;

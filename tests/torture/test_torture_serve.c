@@ -339,7 +339,8 @@ static bool reload_scenario(void *ctx)
     struct live *old = state_live(&st), *fresh = NULL;
     struct err err = ERR_NONE;
     (void)ctx;
-    (void)state_lock(&st, 0); /* closed when it could not take over the settings of an earlier run */
+    (void)state_lock(&st,
+                     0); /* closed when it could not take over the settings of an earlier run */
     check(state_need_whole(&st, &err) == 0);
     state_unlock(&st);
     uint64_t before = cluster_hash(st.main.c), generation = old->generation;

@@ -87,7 +87,8 @@ static void test_failed_twice_goes_to_the_back(void **state)
     struct ask again = {.waited_ms = -1, .last = &first, .n_last = 1};
     d = decide(&again);
     assert_true(d.chosen.v != first.v);
-    struct ask alone = {.waited_ms = -1, .last = &first, .n_last = 1, .nodes = &first, .n_nodes = 1};
+    struct ask alone = {
+        .waited_ms = -1, .last = &first, .n_last = 1, .nodes = &first, .n_nodes = 1};
     d = decide(&alone);
     assert_int_equal(d.chosen.v, first.v); /* last, never refused for it */
     assert_true(d.best.back);
@@ -211,9 +212,9 @@ static void explain(struct explanation *x, bool what_ifs)
 static void test_json_shape(void **state)
 {
     (void)state;
-    static const char *const fields[] = {"kind",     "pod",    "policy", "dialect", "chosen", "best",
-                                         "message",  "decidedBy", "margin", "unit", "runnerUp", "whatIf",
-                                         "inputs",   "preemption", "notModelled", "nodes"};
+    static const char *const fields[] = {
+        "kind",   "pod",  "policy",   "dialect", "chosen", "best",       "message",     "decidedBy",
+        "margin", "unit", "runnerUp", "whatIf",  "inputs", "preemption", "notModelled", "nodes"};
     for (const char *const *preset = preset_names(); *preset; preset++) {
         struct explanation x;
         struct buf out;

@@ -40,7 +40,8 @@ static void fresh(void)
         n->labels[n->n_labels++] = (struct kv_desc){STR("kubernetes.io/hostname"), STR("")};
         n->labels[n->n_labels++] = (struct kv_desc){STR("disk"), i == 0 ? STR("ssd") : STR("9")};
         if (i < 2) {
-            n->labels[n->n_labels++] = (struct kv_desc){STR("topology.kubernetes.io/zone"), str_c(zones[i])};
+            n->labels[n->n_labels++] =
+                (struct kv_desc){STR("topology.kubernetes.io/zone"), str_c(zones[i])};
         }
         n->alloc[n->n_alloc++] = (struct qty_desc){STR("cpu"), amount("2")};
         n->alloc[n->n_alloc++] = (struct qty_desc){STR("memory"), amount("4Gi")};
@@ -102,7 +103,8 @@ static void expect(uint32_t node, const char *want)
     if (!n->feasible) {
         int at = snprintf(got, sizeof got, "%s: ", n->rejected_by);
         for (uint32_t i = 0; i < n->n_reasons; i++) {
-            at += snprintf(got + at, sizeof got - (size_t)at, "%s" STR_FMT, i ? "; " : "", STR_ARG(n->reasons[i]));
+            at += snprintf(got + at, sizeof got - (size_t)at, "%s" STR_FMT, i ? "; " : "",
+                           STR_ARG(n->reasons[i]));
         }
         (void)snprintf(got + at, sizeof got - (size_t)at, "%s", n->unresolvable ? "!" : "");
     }
@@ -119,9 +121,11 @@ static void expect_all(const char *n0, const char *n1, const char *n2)
 }
 
 #define AFFINITY "NodeAffinity: node(s) didn't match Pod's node affinity/selector!"
-#define TAINTED "TaintToleration: node(s) had untolerated taint(s)!"
-#define SPREAD "PodTopologySpread: node(s) didn't match pod topology spread constraints"
-#define SPREAD_KEY "PodTopologySpread: node(s) didn't match pod topology spread constraints (missing required label)!"
+#define TAINTED  "TaintToleration: node(s) had untolerated taint(s)!"
+#define SPREAD   "PodTopologySpread: node(s) didn't match pod topology spread constraints"
+#define SPREAD_KEY                                                                               \
+    "PodTopologySpread: node(s) didn't match pod topology spread constraints (missing required " \
+    "label)!"
 #define PORTS "NodePorts: node(s) didn't have free ports for the requested pod ports"
 
 static void test_name_and_cordon(void **state)
@@ -147,15 +151,18 @@ static void test_taints(void **state)
         {{STR("k"), STR("x"), TOLERATE_EQUAL, EFFECT_ANY}, false},
         {{STR("k"), STR(""), TOLERATE_EXISTS, EFFECT_ANY}, true},
         {{STR(""), STR(""), TOLERATE_EXISTS, EFFECT_ANY}, true},
-        {{STR(""), STR("v"), TOLERATE_EQUAL, EFFECT_ANY}, true}, /* an empty key compares the value only */
+        {{STR(""), STR("v"), TOLERATE_EQUAL, EFFECT_ANY},
+         true}, /* an empty key compares the value only */
         {{STR("k"), STR("v"), TOLERATE_EQUAL, EFFECT_NO_EXECUTE}, false},
         {{STR("k"), STR("1"), TOLERATE_GT, EFFECT_ANY}, false}, /* behind a gate */
         {{STR("j"), STR("v"), TOLERATE_EQUAL, EFFECT_ANY}, false},
     };
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         fresh();
-        w.nodes[0].taints[w.nodes[0].n_taints++] = (struct taint_desc){STR("k"), STR("v"), EFFECT_NO_SCHEDULE};
-        w.nodes[1].taints[w.nodes[1].n_taints++] = (struct taint_desc){STR("k"), STR("v"), EFFECT_PREFER_NO_SCHEDULE};
+        w.nodes[0].taints[w.nodes[0].n_taints++] =
+            (struct taint_desc){STR("k"), STR("v"), EFFECT_NO_SCHEDULE};
+        w.nodes[1].taints[w.nodes[1].n_taints++] =
+            (struct taint_desc){STR("k"), STR("v"), EFFECT_PREFER_NO_SCHEDULE};
         pod.tolerations[pod.n_tolerations++] = cases[i].t;
         expect_all(cases[i].ok ? "" : TAINTED, "", "");
     }
@@ -168,21 +175,28 @@ static void test_node_affinity(void **state)
         const char *op, *value;
         const char *want[3];
     } cases[] = {
-        {"In", "ssd", {"", AFFINITY, AFFINITY}},      {"NotIn", "ssd", {AFFINITY, "", ""}},
-        {"Exists", NULL, {"", "", ""}},               {"DoesNotExist", NULL, {AFFINITY, AFFINITY, AFFINITY}},
-        {"Gt", "8", {AFFINITY, "", ""}},              {"Lt", "9", {AFFINITY, AFFINITY, AFFINITY}},
-        {"Gt", "x", {AFFINITY, AFFINITY, AFFINITY}},  {"Exists", "ssd", {AFFINITY, AFFINITY, AFFINITY}},
-        {"In", NULL, {AFFINITY, AFFINITY, AFFINITY}}, {"Near", "ssd", {AFFINITY, AFFINITY, AFFINITY}},
+        {"In", "ssd", {"", AFFINITY, AFFINITY}},
+        {"NotIn", "ssd", {AFFINITY, "", ""}},
+        {"Exists", NULL, {"", "", ""}},
+        {"DoesNotExist", NULL, {AFFINITY, AFFINITY, AFFINITY}},
+        {"Gt", "8", {AFFINITY, "", ""}},
+        {"Lt", "9", {AFFINITY, AFFINITY, AFFINITY}},
+        {"Gt", "x", {AFFINITY, AFFINITY, AFFINITY}},
+        {"Exists", "ssd", {AFFINITY, AFFINITY, AFFINITY}},
+        {"In", NULL, {AFFINITY, AFFINITY, AFFINITY}},
+        {"Near", "ssd", {AFFINITY, AFFINITY, AFFINITY}},
     };
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         fresh();
         pod.n_terms = 1;
-        pod.exprs[0] = (struct expr_desc){STR("disk"), str_c(cases[i].op), {NULL, cases[i].value != NULL}};
+        pod.exprs[0] =
+            (struct expr_desc){STR("disk"), str_c(cases[i].op), {NULL, cases[i].value != NULL}};
         pod.values[0][0] = str_c(cases[i].value);
         expect_all(cases[i].want[0], cases[i].want[1], cases[i].want[2]);
     }
     fresh(); /* nodeSelector and a zone that one node lacks */
-    pod.node_selector[pod.n_node_selector++] = (struct kv_desc){STR("topology.kubernetes.io/zone"), STR("b")};
+    pod.node_selector[pod.n_node_selector++] =
+        (struct kv_desc){STR("topology.kubernetes.io/zone"), STR("b")};
     expect_all(AFFINITY, "", AFFINITY);
 }
 
@@ -232,7 +246,8 @@ static void test_fit(void **state)
     fresh();
     w.nodes[2].alloc[w.nodes[2].n_alloc++] = (struct qty_desc){STR("nvidia.com/gpu"), amount("2")};
     pod.requests[pod.n_requests++] = (struct qty_desc){STR("nvidia.com/gpu"), amount("1")};
-    expect_all("NodeResourcesFit: Insufficient nvidia.com/gpu!", "NodeResourcesFit: Insufficient nvidia.com/gpu!", "");
+    expect_all("NodeResourcesFit: Insufficient nvidia.com/gpu!",
+               "NodeResourcesFit: Insufficient nvidia.com/gpu!", "");
     fresh(); /* asking for none of it is asking for nothing */
     pod.requests[pod.n_requests++] = (struct qty_desc){STR("nvidia.com/gpu"), amount("0")};
     expect_all("", "", "");
@@ -240,7 +255,8 @@ static void test_fit(void **state)
 
 static struct spread_desc zone_spread(int32_t skew)
 {
-    struct spread_desc s = {.topology_key = STR("topology.kubernetes.io/zone"), .max_skew = skew, .hard = true};
+    struct spread_desc s = {
+        .topology_key = STR("topology.kubernetes.io/zone"), .max_skew = skew, .hard = true};
     s.selector = (struct selector_desc){.given = true, .match_labels = {NULL, 1}};
     pod.match[3] = (struct kv_desc){STR("app"), STR("arena")};
     return s;
@@ -281,21 +297,24 @@ static void test_spread(void **state)
     expect_all(SPREAD, AFFINITY, AFFINITY);
     fresh(); /* a tainted zone counts as a domain unless taints are honoured */
     stand("one", 0);
-    w.nodes[1].taints[w.nodes[1].n_taints++] = (struct taint_desc){STR("k"), STR(""), EFFECT_NO_SCHEDULE};
+    w.nodes[1].taints[w.nodes[1].n_taints++] =
+        (struct taint_desc){STR("k"), STR(""), EFFECT_NO_SCHEDULE};
     pod.spread[pod.n_spread++] = zone_spread(1);
     expect_all(SPREAD, TAINTED, SPREAD_KEY);
     pod.spread[0].taints_honor = true;
     expect_all("", TAINTED, SPREAD_KEY);
 }
 
-#define ANTI "InterPodAffinity: node(s) didn't match pod anti-affinity rules"
-#define NEAR "InterPodAffinity: node(s) didn't match pod affinity rules!"
+#define ANTI     "InterPodAffinity: node(s) didn't match pod anti-affinity rules"
+#define NEAR     "InterPodAffinity: node(s) didn't match pod affinity rules!"
 #define EXISTING "InterPodAffinity: node(s) didn't satisfy existing pods anti-affinity rules"
 
-static struct pod_term_desc term_on(struct gen_pod *p, uint32_t slot, const char *app, const char *key)
+static struct pod_term_desc term_on(struct gen_pod *p, uint32_t slot, const char *app,
+                                    const char *key)
 {
     p->match[slot] = (struct kv_desc){STR("app"), str_c(app)};
-    return (struct pod_term_desc){.selector = {.given = true, .match_labels = {NULL, 1}}, .topology_key = str_c(key)};
+    return (struct pod_term_desc){.selector = {.given = true, .match_labels = {NULL, 1}},
+                                  .topology_key = str_c(key)};
 }
 
 static void test_inter_pod(void **state)
@@ -362,7 +381,8 @@ static void test_volumes(void **state)
     fresh(); /* missing: stands on every node, before any filter */
     w.nodes[1].d.unschedulable = true;
     claim("lost");
-    expect_all("VolumeRestrictions: persistentvolumeclaim not found!", "VolumeRestrictions: persistentvolumeclaim not found!",
+    expect_all("VolumeRestrictions: persistentvolumeclaim not found!",
+               "VolumeRestrictions: persistentvolumeclaim not found!",
                "VolumeRestrictions: persistentvolumeclaim not found!");
 }
 
@@ -375,8 +395,9 @@ static void test_message(void **state)
     pod.requests[pod.n_requests++] = (struct qty_desc){STR("memory"), amount("5Gi")};
     judge();
     assert_int_equal(x.chosen.n, 0);
-    assert_true(str_is(x.message, "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, "
-                                  "2 Insufficient memory."));
+    assert_true(str_is(x.message,
+                       "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, "
+                       "2 Insufficient memory."));
     assert_true(str_is(x.decided_by, "none"));
     drop();
     fresh();
@@ -413,9 +434,15 @@ static void test_scores(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_name_and_cordon), cmocka_unit_test(test_taints),    cmocka_unit_test(test_node_affinity),
-        cmocka_unit_test(test_ports),           cmocka_unit_test(test_fit),       cmocka_unit_test(test_spread),
-        cmocka_unit_test(test_inter_pod),       cmocka_unit_test(test_volumes),   cmocka_unit_test(test_message),
+        cmocka_unit_test(test_name_and_cordon),
+        cmocka_unit_test(test_taints),
+        cmocka_unit_test(test_node_affinity),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_inter_pod),
+        cmocka_unit_test(test_volumes),
+        cmocka_unit_test(test_message),
         cmocka_unit_test(test_scores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,13 +31,18 @@ static void test_yaml_types(void **state)
     struct err err;
     struct buf out;
     (void)state;
-    assert_int_equal(parse("a: [1, 0x1f, 0o17, 1.5, ~, yes, 'no', \"\\u00e9\", 1e3, 12a]\nb: {c: true}\nd: &x "
-        "[1]\ne: *x\n", &docs, &err), 0);
+    assert_int_equal(
+        parse("a: [1, 0x1f, 0o17, 1.5, ~, yes, 'no', \"\\u00e9\", 1e3, 12a]\nb: {c: true}\nd: &x "
+              "[1]\ne: *x\n",
+              &docs, &err),
+        0);
     buf_init(&out, 1 << 20);
     assert_int_equal(yaml_to_json(docs.docs[0], &out, NULL, &err), 0);
     struct str got = buf_view(&out);
-    if (!str_is(got, "{\"a\":[1,31,15,1.5,null,\"yes\",\"no\",\"\xc3\xa9\",1000,\"12a\"],\"b\":{\"c\":true},"
-        "\"d\":[1],\"e\":[1]}")) {
+    if (!str_is(
+            got,
+            "{\"a\":[1,31,15,1.5,null,\"yes\",\"no\",\"\xc3\xa9\",1000,\"12a\"],\"b\":{\"c\":true},"
+            "\"d\":[1],\"e\":[1]}")) {
         fail_msg("%.*s", STR_ARG(got));
     }
     buf_done(&out);
@@ -52,14 +57,20 @@ static void test_yaml_refused(void **state)
         const char *text;
         uint32_t line;
         const char *part;
-    } bad[] = {{"a: 1\na: 2\n", 2, "stands twice"}, {"<<: {a: 1}\n", 1, "merge keys"}, {"a: !x 1\n", 1, "tags"},
-               {"a: *b\n", 1, "anchor"},            {"a: !!int x\n", 1, "tag"},        {"a: [1\n", 2, "flow sequence"},
-               {"a: \xff\n", 1, "UTF-8"},           {"? [a]\n: 1\n", 1, "key"}};
+    } bad[] = {{"a: 1\na: 2\n", 2, "stands twice"},
+               {"<<: {a: 1}\n", 1, "merge keys"},
+               {"a: !x 1\n", 1, "tags"},
+               {"a: *b\n", 1, "anchor"},
+               {"a: !!int x\n", 1, "tag"},
+               {"a: [1\n", 2, "flow sequence"},
+               {"a: \xff\n", 1, "UTF-8"},
+               {"? [a]\n: 1\n", 1, "key"}};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(bad); i++) {
         struct yaml_docs docs;
         struct err err;
-        if (parse(bad[i].text, &docs, &err) != -22 || err.line != bad[i].line || !strstr(err.text, bad[i].part)) {
+        if (parse(bad[i].text, &docs, &err) != -22 || err.line != bad[i].line ||
+            !strstr(err.text, bad[i].part)) {
             fail_msg("%s: %u:%u %s", bad[i].text, err.line, err.column, err.text);
         }
     }
@@ -91,7 +102,9 @@ static void test_jdoc(void **state)
     struct buf out;
     (void)state;
     arena_reset(&a);
-    assert_int_equal(jdoc_parse("f", STR("{\n \"b\": [1, 2.5],\n \"a\": {\"\\u0063\": null}}"), &a, &n, &err), 0);
+    assert_int_equal(
+        jdoc_parse("f", STR("{\n \"b\": [1, 2.5],\n \"a\": {\"\\u0063\": null}}"), &a, &n, &err),
+        0);
     assert_int_equal(yaml_get(n, "a")->line, 3);
     assert_int_equal(yaml_get(n, "a")->column, 7);
     assert_non_null(yaml_get(yaml_get(n, "a"), "c"));
@@ -99,8 +112,10 @@ static void test_jdoc(void **state)
     assert_int_equal(err.line, 2);
     buf_init(&out, 1 << 20);
     assert_int_equal(jdoc_pretty(STR("{\"b\":[0.1,1e300,12],\"a\":{}}"), &out, &err), 0);
-    assert_true(str_is(buf_view(&out), "{\n  \"a\": {},\n  \"b\": [\n    0.1,\n    1e+300,\n    12\n  ]\n}\n") ||
-                str_is(buf_view(&out), "{\n  \"a\": {},\n  \"b\": [\n    0.1,\n    1e300,\n    12\n  ]\n}\n"));
+    assert_true(str_is(buf_view(&out),
+                       "{\n  \"a\": {},\n  \"b\": [\n    0.1,\n    1e+300,\n    12\n  ]\n}\n") ||
+                str_is(buf_view(&out),
+                       "{\n  \"a\": {},\n  \"b\": [\n    0.1,\n    1e300,\n    12\n  ]\n}\n"));
     buf_done(&out);
 }
 
@@ -113,7 +128,8 @@ static void test_jsonc(void **state)
     (void)state;
     jsonc_init();
     arena_reset(&a);
-    assert_int_equal(jsonc_parse(STR("{\"a\":{\"b\":[1,\"x\",true,null,1.5]},\"K\":7}"), &a, &n, &err), 0);
+    assert_int_equal(
+        jsonc_parse(STR("{\"a\":{\"b\":[1,\"x\",true,null,1.5]},\"K\":7}"), &a, &n, &err), 0);
     assert_true(jsonc_i64(jsonc_get_nocase(n, "k"), &v));
     assert_int_equal(v, 7);
     assert_null(jsonc_get(n, "k"));
@@ -156,8 +172,9 @@ static void test_sha256(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_yaml_types), cmocka_unit_test(test_yaml_refused), cmocka_unit_test(test_billion_laughs),
-        cmocka_unit_test(test_jdoc),       cmocka_unit_test(test_jsonc),        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_yaml_types),     cmocka_unit_test(test_yaml_refused),
+        cmocka_unit_test(test_billion_laughs), cmocka_unit_test(test_jdoc),
+        cmocka_unit_test(test_jsonc),          cmocka_unit_test(test_sha256),
     };
     arena_init(&a, LIMIT_ITEM_ARENA);
     int rc = cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,14 +26,18 @@ static void test_names(void **state)
 {
     struct err err = ERR_NONE;
     (void)state;
-    assert_int_equal(decode("{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"Nodes\":null,\"NodeNames\":[\"a\","
-        "\"b\\u0021\",\"a\"]}", &err), 0);
+    assert_int_equal(
+        decode("{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"Nodes\":null,\"NodeNames\":[\"a\","
+               "\"b\\u0021\",\"a\"]}",
+               &err),
+        0);
     assert_true(args.has_names);
     assert_false(args.has_nodes);
     assert_int_equal(args.n_names, 3);
     assert_true(str_is(args.names[1], "b!"));
     assert_true(str_is(args.pod.meta.ns, "default"));
-    assert_int_equal(decode("{\"pod\":{},\"nodenames\":[\"x\"],\"NODENAMES\":[],\"more\":[1]}", &err), 0);
+    assert_int_equal(
+        decode("{\"pod\":{},\"nodenames\":[\"x\"],\"NODENAMES\":[],\"more\":[1]}", &err), 0);
     assert_int_equal(args.n_names, 0); /* the last of two wins */
     assert_true(args.has_names);
     assert_int_equal(args.n_duplicate_keys, 1);
@@ -43,11 +47,19 @@ static void test_names(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const bad[] = {"", "{}", "null", "[]", "{\"Pod\":null}", "{\"Pod\":{},\"NodeNames\":[1]}",
-                                      "{\"Pod\":{},\"NodeNames\":[null]}", "{\"Pod\":{},\"NodeNames\":{}}",
-                                      "{\"Pod\":{}} x", "{\"Pod\":{\"metadata\":{\"name\":5}}}",
-                                      "{\"Pod\":{},\"Nodes\":{\"items\":[{}]}}", "{\"Pod\":{},"
-                                          "\"NodeNames\":[\"a\\u0000\"]}"};
+    static const char *const bad[] = {"",
+                                      "{}",
+                                      "null",
+                                      "[]",
+                                      "{\"Pod\":null}",
+                                      "{\"Pod\":{},\"NodeNames\":[1]}",
+                                      "{\"Pod\":{},\"NodeNames\":[null]}",
+                                      "{\"Pod\":{},\"NodeNames\":{}}",
+                                      "{\"Pod\":{}} x",
+                                      "{\"Pod\":{\"metadata\":{\"name\":5}}}",
+                                      "{\"Pod\":{},\"Nodes\":{\"items\":[{}]}}",
+                                      "{\"Pod\":{},"
+                                      "\"NodeNames\":[\"a\\u0000\"]}"};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(bad); i++) {
         struct err err = ERR_NONE;
@@ -59,7 +71,8 @@ static void test_refused(void **state)
     static char longer[LIMIT_NAME_BYTES + 64];
     snprintf(longer, sizeof longer, "{\"Pod\":{},\"NodeNames\":[\"%0*d\"]}", LIMIT_NAME_BYTES, 1);
     assert_int_equal(decode(longer, &err), 0);
-    snprintf(longer, sizeof longer, "{\"Pod\":{},\"NodeNames\":[\"%0*d\"]}", LIMIT_NAME_BYTES + 1, 1);
+    snprintf(longer, sizeof longer, "{\"Pod\":{},\"NodeNames\":[\"%0*d\"]}", LIMIT_NAME_BYTES + 1,
+             1);
     assert_int_equal(decode(longer, &err), -22);
 }
 
@@ -76,7 +89,8 @@ static void test_replies(void **state)
     struct err err = ERR_NONE;
     struct buf out;
     const uint32_t keep[] = {2, 1, 0};
-    const struct extender_reject rejects[] = {{STR("b"), "why", false}, {STR("c\""), "never", true}};
+    const struct extender_reject rejects[] = {{STR("b"), "why", false},
+                                              {STR("c\""), "never", true}};
     const struct extender_score scores[] = {{STR("a"), 10}, {STR("b"), 3}};
     (void)state;
     buf_init(&out, 1 << 20);
@@ -88,11 +102,15 @@ static void test_replies(void **state)
     expect(&out, "{\"Nodes\":null,\"NodeNames\":[],\"FailedNodes\":{\"b\":\"why\"},"
                  "\"FailedAndUnresolvableNodes\":{\"c\\\"\":\"never\"},\"Error\":\"\"}");
     buf_clear(&out);
-    assert_int_equal(decode("{\"Pod\":{},\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{ \"name\":\"x\"}},"
-        "{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]}}", &err), 0);
+    assert_int_equal(
+        decode("{\"Pod\":{},\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{ \"name\":\"x\"}},"
+               "{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]}}",
+               &err),
+        0);
     extender_write_filter(&out, &args, keep + 1, 1, NULL, 0);
-    expect(&out, "{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]},"
-        "\"NodeNames\":null,\"Error\":\"\"}");
+    expect(&out,
+           "{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"y\"},\"odd\":1.50}]},"
+           "\"NodeNames\":null,\"Error\":\"\"}");
     buf_clear(&out);
     extender_write_priorities(&out, scores, 2);
     expect(&out, "[{\"Host\":\"a\",\"Score\":10},{\"Host\":\"b\",\"Score\":3}]");

@@ -55,7 +55,8 @@ static uint64_t noted(const char *what)
 }
 
 #define NODE(name) "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\"}}"
-#define POD(name, spec) "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"}," \
+#define POD(name, spec)                                                             \
+    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\"}," \
     "\"spec\":{" spec "}}"
 
 static void test_forms(void **state)
@@ -64,23 +65,33 @@ static void test_forms(void **state)
         const char *text;
         uint32_t nodes, pods;
     } cases[] = {
-        {"{\"apiVersion\":\"v1\",\"items\":[" POD("p", "") "," NODE("n") "],\"kind\":\"List\"}", 1, 1},
-        {"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"a\"}},"
-            "{\"metadata\":{\"name\":\"b\"}}]}", 2, 0},
-        {"{\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[]}}],"
-            "\"kind\":\"PodList\"}", 0, 1},
+        {"{\"apiVersion\":\"v1\",\"items\":[" POD("p", "") "," NODE("n") "],\"kind\":\"List\"}", 1,
+         1},
+        {"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{\"metadata\":{"
+         "\"name\":\"a\"}},"
+         "{\"metadata\":{\"name\":\"b\"}}]}",
+         2, 0},
+        {"{\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"a\"},\"spec\":{"
+         "\"containers\":[]}}],"
+         "\"kind\":\"PodList\"}",
+         0, 1},
         {NODE("n") "\n" NODE("n") POD("p", "\"nodeName\":\"n\""), 1, 1},
         {"[" NODE("n") "]", 1, 0},
-        {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata: {name: n}\n", 1, 0},
-        {"---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n---\n---\napiVersion: v1\nkind: Pod\nmetadata: "
-            "{name: p}\n", 1, 1},
+        {"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Node\n  metadata: {name: "
+         "n}\n",
+         1, 0},
+        {"---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n---\n---\napiVersion: v1\nkind: "
+         "Pod\nmetadata: "
+         "{name: p}\n",
+         1, 1},
         {"\xef\xbb\xbf" NODE("n"), 1, 0},
         {"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"items\":null}", 0, 0},
     };
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         open_all();
-        if (load(cases[i].text, false) != 0 || c->n_nodes != cases[i].nodes || c->n_pods_live != cases[i].pods) {
+        if (load(cases[i].text, false) != 0 || c->n_nodes != cases[i].nodes ||
+            c->n_pods_live != cases[i].pods) {
             fail_msg("%zu: %s; %u nodes, %u pods", i, err.text, c->n_nodes, c->n_pods_live);
         }
         close_all();
@@ -97,16 +108,23 @@ static void test_faults(void **state)
         {"{\"a\":1}", 1, 1, "not a Kubernetes object"},
         {"", 1, 1, "an empty file"},
         {"{\"apiVersion\":\"v1\",\"items\":[\n" NODE("n") ",\n  {\"kind\":5]", 3, 12, "expected"},
-        {"[\n " POD("p", "\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"1x\"}}}]") "]", 2, 112,
-         "spec.containers[0].resources.requests.cpu"},
+        {"[\n " POD("p", "\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"1x\"}}}]") "]", 2,
+         112, "spec.containers[0].resources.requests.cpu"},
         {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: a}\nvalue: "
-            "2000000000\n", 4, 8, "1000000000"},
-        {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: system-x}\nvalue: "
-            "2\n", 3, 18, "reserved"},
-        {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  topologySpreadConstraints:\n  - maxSkew: 0\n    "
-            "topologyKey: z\n", 6, 14, "maxSkew"},
-        {"apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec:\n  template:\n    spec:\n      "
-            "container: {name: x}\n", 7, 18, "containers"},
+         "2000000000\n",
+         4, 8, "1000000000"},
+        {"apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: "
+         "system-x}\nvalue: "
+         "2\n",
+         3, 18, "reserved"},
+        {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  topologySpreadConstraints:\n  - "
+         "maxSkew: 0\n    "
+         "topologyKey: z\n",
+         6, 14, "maxSkew"},
+        {"apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec:\n  template:\n    "
+         "spec:\n      "
+         "container: {name: x}\n",
+         7, 18, "containers"},
         {"a: [1\nb: 2\n", 2, 2, "flow sequence"},
         {"\xff\xfe{", 1, 1, "UTF-16"},
     };
@@ -114,7 +132,8 @@ static void test_faults(void **state)
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         open_all();
         int rc = load(cases[i].text, false);
-        if (rc != -22 || err.line != cases[i].line || err.column != cases[i].column || !strstr(err.text, cases[i].part)) {
+        if (rc != -22 || err.line != cases[i].line || err.column != cases[i].column ||
+            !strstr(err.text, cases[i].part)) {
             fail_msg("%zu: %d %u:%u %s", i, rc, err.line, err.column, err.text);
         }
         close_all();
@@ -125,12 +144,18 @@ static void test_waiting(void **state)
 {
     (void)state;
     open_all();
-    assert_int_equal(load(POD("b", "") POD("gone", "\"nodeName\":\"x\"") POD("gated", "\"schedulingGates\":[{\"name\":\"g\"}]") POD("a", "")
-                          "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"end\"},"
-                              "\"status\":{\"phase\":\"Failed\"}}"
-                          "{\"apiVersion\":\"mysql.oracle.com/v2\",\"kind\":\"InnoDBCluster\","
-                              "\"metadata\":{\"name\":\"m\"}}"
-                          "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"m\"}}", false), 0);
+    assert_int_equal(
+        load(
+            POD("b", "") POD("gone", "\"nodeName\":\"x\"")
+                POD("gated", "\"schedulingGates\":[{\"name\":\"g\"}]") POD(
+                    "a",
+                    "") "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"end\"},"
+                        "\"status\":{\"phase\":\"Failed\"}}"
+                        "{\"apiVersion\":\"mysql.oracle.com/v2\",\"kind\":\"InnoDBCluster\","
+                        "\"metadata\":{\"name\":\"m\"}}"
+                        "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"m\"}}",
+            false),
+        0);
     assert_int_equal(l.waiting.n, 2);
     assert_true(l.waiting.p[0].v == cluster_find_pod(c, STR("default"), STR("b")).v);
     assert_int_equal(noted("pod bound to a node that is not in the input"), 1);
@@ -140,7 +165,8 @@ static void test_waiting(void **state)
     close_all();
 }
 
-#define TEMPLATE "template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c, image: i}]}}"
+#define TEMPLATE \
+    "template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c, image: i}]}}"
 
 static void test_controllers(void **state)
 {
@@ -157,22 +183,31 @@ static void test_controllers(void **state)
         {"batch/v1\nkind: Job", "parallelism: 4, completions: 3, " TEMPLATE, 3, "w-2"},
         {"batch/v1\nkind: Job", "suspend: true, " TEMPLATE, 0, NULL},
         {"batch/v1\nkind: CronJob", "jobTemplate: {spec: {" TEMPLATE "}}", 1, "w-0"},
-        {"agones.dev/v1\nkind: Fleet", "replicas: 2, template: {spec: {ports: [{containerPort: 7}],"
-            " " TEMPLATE "}}", 2, "w-1"},
+        {"agones.dev/v1\nkind: Fleet",
+         "replicas: 2, template: {spec: {ports: [{containerPort: 7}],"
+         " " TEMPLATE "}}",
+         2, "w-1"},
         {"agones.dev/v1\nkind: GameServer", TEMPLATE, 1, "w-0"},
-        {"game.kruise.io/v1alpha1\nkind: GameServerSet", "replicas: 2, reserveGameServerIds: [0], "
-            "gameServerT" "emplate: {spec: {containers: [{name: c}]}}", 2, "w-2"},
+        {"game.kruise.io/v1alpha1\nkind: GameServerSet",
+         "replicas: 2, reserveGameServerIds: [0], "
+         "gameServerT"
+         "emplate: {spec: {containers: [{name: c}]}}",
+         2, "w-2"},
     };
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         char text[1200];
-        snprintf(text, sizeof text, "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\napiVersion: v1\nkind: "
+        snprintf(
+            text, sizeof text,
+            "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n---\napiVersion: v1\nkind: "
             "Node\nmetadata: {name: n2}\n---\n"
-                 "apiVersion: v1\nkind: Node\nmetadata: {name: n3}\nspec: {taints: [{key: t, effect: "
-                     "NoSchedule}]}\n---\n"
-                 "apiVersion: %s\nmetadata: {name: w, namespace: g}\nspec: {%s}\n", cases[i].kind, cases[i].spec);
+            "apiVersion: v1\nkind: Node\nmetadata: {name: n3}\nspec: {taints: [{key: t, effect: "
+            "NoSchedule}]}\n---\n"
+            "apiVersion: %s\nmetadata: {name: w, namespace: g}\nspec: {%s}\n",
+            cases[i].kind, cases[i].spec);
         open_all();
-        if (load(text, false) != 0 || l.waiting.n != cases[i].pods || (cases[i].one != NULL && !has("g", cases[i].one))) {
+        if (load(text, false) != 0 || l.waiting.n != cases[i].pods ||
+            (cases[i].one != NULL && !has("g", cases[i].one))) {
             fail_msg("%s: %zu pods, %s", cases[i].kind, l.waiting.n, err.text);
         }
         assert_int_equal(cluster_verify(c, &err), 0);
@@ -184,12 +219,15 @@ static void test_controllers(void **state)
 static void test_lacking(void **state)
 {
     static const char text[] =
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: 3, " TEMPLATE "}\n---\n"
-        "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: w-77, uid: u1, ownerReferences: [{kind: Deployment,"
-            " name: w, controller: true}]}\n"
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: 3, " TEMPLATE
+        "}\n---\n"
+        "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: w-77, uid: u1, ownerReferences: "
+        "[{kind: Deployment,"
+        " name: w, controller: true}]}\n"
         "spec: {replicas: 3, " TEMPLATE "}\n---\n"
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: w-77-abc, ownerReferences: [{kind: ReplicaSet, name: w-77, "
-            "uid: u1, controller: true}]}\nspec: {nodeName: n}\n";
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: w-77-abc, ownerReferences: [{kind: "
+        "ReplicaSet, name: w-77, "
+        "uid: u1, controller: true}]}\nspec: {nodeName: n}\n";
     (void)state;
     open_all();
     assert_int_equal(load(text, false), 0);
@@ -205,8 +243,12 @@ static void test_static_port(void **state)
 {
     (void)state;
     open_all();
-    assert_int_equal(load("apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec: {replicas: 1, "
-        "template: {spec: {ports: [{containerPort: 27015, portPolicy: Static}], " TEMPLATE "}}}\n", false), 0);
+    assert_int_equal(
+        load("apiVersion: agones.dev/v1\nkind: Fleet\nmetadata: {name: f}\nspec: {replicas: 1, "
+             "template: {spec: {ports: [{containerPort: 27015, portPolicy: Static}], " TEMPLATE
+             "}}}\n",
+             false),
+        0);
     assert_int_equal(l.warnings.n, 1);
     assert_non_null(strstr(l.warnings.p[0].text, "in:4:"));
     const struct pod_row *p = &c->pod[l.waiting.p[0].v];
@@ -233,7 +275,8 @@ static void test_openb(void **state)
 {
     (void)state;
     open_all();
-    assert_int_equal(load_path(&l, data("openb/node_yaml/openb_node_list_gpu_node.yaml"), false, &err), 0);
+    assert_int_equal(
+        load_path(&l, data("openb/node_yaml/openb_node_list_gpu_node.yaml"), false, &err), 0);
     char csv[4200];
     snprintf(csv, sizeof csv, "openb:%s", data("openb/csv/openb_pod_list_gpuspec33.csv"));
     assert_int_equal(load_path(&l, csv, false, &err), 0);
@@ -248,15 +291,18 @@ static void test_snapshots(void **state)
     static const struct {
         const char *path;
         uint32_t nodes, pods;
-    } cases[] = {{"snapshots/troubleshoot-nodes-7.json", 7, 0}, {"snapshots/cloudability-podlist.json", 0, 6},
-                 {"snapshots/openshift-insights", 2, 33},       {"snapshots/troubleshoot-k3s-bundle", 1, 6},
+    } cases[] = {{"snapshots/troubleshoot-nodes-7.json", 7, 0},
+                 {"snapshots/cloudability-podlist.json", 0, 6},
+                 {"snapshots/openshift-insights", 2, 33},
+                 {"snapshots/troubleshoot-k3s-bundle", 1, 6},
                  {"snapshots/fgd-quickstart/test-cluster", 2, 3}};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(cases); i++) {
         open_all();
         if (load_path(&l, data(cases[i].path), false, &err) != 0 || load_finish(&l, &err) != 0 ||
             c->n_nodes != cases[i].nodes || c->n_pods_live != cases[i].pods) {
-            fail_msg("%s: %u nodes, %u pods: %s", cases[i].path, c->n_nodes, c->n_pods_live, err.text);
+            fail_msg("%s: %u nodes, %u pods: %s", cases[i].path, c->n_nodes, c->n_pods_live,
+                     err.text);
         }
         assert_int_equal(cluster_verify(c, &err), 0);
         close_all();
@@ -266,9 +312,10 @@ static void test_snapshots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),       cmocka_unit_test(test_faults),  cmocka_unit_test(test_waiting),
-        cmocka_unit_test(test_controllers), cmocka_unit_test(test_lacking), cmocka_unit_test(test_static_port),
-        cmocka_unit_test(test_openb),       cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_forms),   cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_waiting), cmocka_unit_test(test_controllers),
+        cmocka_unit_test(test_lacking), cmocka_unit_test(test_static_port),
+        cmocka_unit_test(test_openb),   cmocka_unit_test(test_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
