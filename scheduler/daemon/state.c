@@ -72,8 +72,14 @@ bool state_lock(struct state *st, int64_t deadline_ns)
     if (deadline_ns == 0) {
         return pthread_mutex_lock(&st->lock) == 0;
     }
+#ifdef __SANITIZE_THREAD__ /* it does not know pthread_mutex_clocklock */
+    deadline_ns += clock_wall_ms() * 1000000 - clock_mono_ns();
+    struct timespec t = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    return pthread_mutex_timedlock(&st->lock, &t) == 0;
+#else
     struct timespec t = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
     return pthread_mutex_clocklock(&st->lock, CLOCK_MONOTONIC, &t) == 0;
+#endif
 }
 
 void state_unlock(struct state *st)

@@ -180,7 +180,8 @@ static void whole_nodes_wait_for_their_pods(void **state)
     world_in_step(&w);
     fake_node(node, sizeof node, "node-b", "b", "8");
     (void)snprintf(body, sizeof body,
-                   "{\"Pod\":{\"metadata\":{\"name\":\"w\",\"namespace\":\"games\",\"uid\":\"w\"},\"spec\":{\"containers\":[{\"name\":\"s\"}]"
+                   "{\"Pod\":{\"metadata\":{\"name\":\"w\",\"namespace\":\"games\",\"uid\":\"w\"},\"spec\":{\"containers\":["
+                   "{\"name\":\"s\"}]"
                    "}},\"Nodes\":{\"items\":[%s]},\"NodeNames\":null}",
                    node);
     net_call(w.s.extender, "POST", "/filter", body, &r); /* opens the second model; lists are made for it */

@@ -39,13 +39,13 @@ var scenarios = []scenario{
 	{"live/token", "the token is replaced and the old one no longer counts", tokenRotated, true},
 	{"live/preemption", "game servers take the place of interruptible work", preemption, true},
 	{"live/leader", "the leading scheduler is killed in the middle of a burst and the other takes over", leader, true},
-	{"dump/5000", "a dump of 5,000 nodes and 20,000 pods of this API server loads", bigDump, false},
 	{"examples/worlds", "a StatefulSet with anti-affinity, hard zone spread and disks", exampleWorlds, false},
 	{"examples/arena", "a Deployment that tolerates the game servers' taint", exampleArena, false},
 	{"examples/agones", "the pods of an Agones fleet", exampleAgones, false},
 	{"examples/tournament", "GPU tournament servers", exampleTournament, false},
 	{"examples/batch", "interruptible work on spot", exampleBatch, false},
 	{"examples/lab", "the custom scheduler lab, with its validation list", exampleLab, false},
+	{"dump/5000", "a dump of 5,000 nodes and 20,000 pods of this API server loads", bigDump, false},
 }
 
 func keys(m map[string]int) []string {
