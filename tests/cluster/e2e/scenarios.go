@@ -33,6 +33,7 @@ var scenarios = []scenario{
 	{"burst/restart", "the extender is killed and started again in the middle of 300 pods", restart, false},
 	{"live/freed", "what a pod that is gone held may be used again", freed, true},
 	{"live/nodes", "new nodes are used at once, deleted ones never again", nodesMove, true},
+	{"live/node-gone", "the chosen node is deleted between the answer and the binding", nodeGone, true},
 	{"live/watch-cut", "every connection to the API server is cut in the middle of a burst", watchCut, true},
 	{"live/expired", "a watch that comes back too late is told 410 and lists again", expired, true},
 	{"live/api-restart", "the API server is killed and started again in the middle of a burst", apiRestart, true},
