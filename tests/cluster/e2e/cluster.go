@@ -251,6 +251,7 @@ type pair struct {
 	port      int
 	admin     int
 	account   string // the extender's kubeconfig
+	front     int    // a port that stands before the extender's, for kube-scheduler; 0 = none
 	extender  *process
 	scheduler *process
 	starts    int
@@ -336,7 +337,11 @@ func (p *pair) startScheduler(objects []object) error {
 		return err
 	}
 	config.at("clientConnection").(map[string]any)["kubeconfig"] = p.c.account
-	config.at("extenders", 0).(map[string]any)["urlPrefix"] = fmt.Sprintf("http://127.0.0.1:%d", p.port)
+	port := p.port
+	if p.front != 0 {
+		port = p.front
+	}
+	config.at("extenders", 0).(map[string]any)["urlPrefix"] = fmt.Sprintf("http://127.0.0.1:%d", port)
 	written, err := yaml.Marshal(config)
 	if err != nil {
 		return err
@@ -345,8 +350,7 @@ func (p *pair) startScheduler(objects []object) error {
 	if err := os.WriteFile(path, written, 0o644); err != nil {
 		return err
 	}
-	port, err := freePort()
-	if err != nil {
+	if port, err = freePort(); err != nil {
 		return err
 	}
 	deployment := pick(objects, "Deployment", "spawnpoint-scheduler")

@@ -33,19 +33,20 @@ var scenarios = []scenario{
 	{"burst/restart", "the extender is killed and started again in the middle of 300 pods", restart, false},
 	{"live/freed", "what a pod that is gone held may be used again", freed, true},
 	{"live/nodes", "new nodes are used at once, deleted ones never again", nodesMove, true},
+	{"live/node-gone", "the chosen node is deleted between the answer and the binding", nodeGone, true},
 	{"live/watch-cut", "every connection to the API server is cut in the middle of a burst", watchCut, true},
 	{"live/expired", "a watch that comes back too late is told 410 and lists again", expired, true},
 	{"live/api-restart", "the API server is killed and started again in the middle of a burst", apiRestart, true},
 	{"live/token", "the token is replaced and the old one no longer counts", tokenRotated, true},
 	{"live/preemption", "game servers take the place of interruptible work", preemption, true},
 	{"live/leader", "the leading scheduler is killed in the middle of a burst and the other takes over", leader, true},
-	{"dump/5000", "a dump of 5,000 nodes and 20,000 pods of this API server loads", bigDump, false},
 	{"examples/worlds", "a StatefulSet with anti-affinity, hard zone spread and disks", exampleWorlds, false},
 	{"examples/arena", "a Deployment that tolerates the game servers' taint", exampleArena, false},
 	{"examples/agones", "the pods of an Agones fleet", exampleAgones, false},
 	{"examples/tournament", "GPU tournament servers", exampleTournament, false},
 	{"examples/batch", "interruptible work on spot", exampleBatch, false},
 	{"examples/lab", "the custom scheduler lab, with its validation list", exampleLab, false},
+	{"dump/5000", "a dump of 5,000 nodes and 20,000 pods of this API server loads", bigDump, false},
 }
 
 func keys(m map[string]int) []string {
