@@ -17,7 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = 0;
     int target = http_target_judge(text);
     struct http_head head = {0};
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    for (char *line = text, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next) {
+            *next++ = 0;
+        }
+        if (line[0] == 0) {
+            continue;
+        }
         char *colon = strchr(line, ':');
         if (colon) {
             *colon = 0;
