@@ -180,10 +180,10 @@ static enum reason judge_claim(const struct policy_ctx *ctx, struct binding_stat
     if (!v->bound) {
         bool elsewhere =
             v->pvc->selected_node.v != 0 && v->pvc->selected_node.v != ctx->c->facts[node.v].name.v;
-        if (s->taken && !elsewhere) {
+        if (s->taken && s->mine && !elsewhere) {
             s->mine[at] = find_volume(ctx, s, v->pvc, at, node);
         }
-        return s->taken && s->mine[at] != IX_NONE ? REASON_NONE : judge_waiting(ctx, v, node);
+        return s->mine && s->mine[at] != IX_NONE ? REASON_NONE : judge_waiting(ctx, v, node);
     }
     if (!v->pv) {
         return REASON_VOLUME_PV_MISSING;

@@ -2,7 +2,7 @@
 #include "policies/policy_table.h"
 
 static const struct policy *const table[] = {
-#define POLICY(symbol) &symbol,
+#define POLICY(symbol) &(symbol),
 #include "policies/policies.def"
 #undef POLICY
 };

@@ -3,7 +3,7 @@
 
 #include "policies/policy_table.h"
 
-#define POLICY(symbol) {&symbol, 0},
+#define POLICY(symbol) {&(symbol), 0},
 static const struct preset_item spawnpoint_items[] = {
 #include "policies/policies.def"
 };

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
+
 #define MAX_REPEATS 100000
 
 enum flag_id {
@@ -165,6 +167,7 @@ static int unknown_flag(const struct args *a, FILE *errors, const char *word, si
 static int set_choice(const struct args *a, const struct flag *f, const char *value,
                       const char *const *names, size_t n, int *ret, FILE *errors)
 {
+    check(value != NULL);
     for (size_t i = 0; i < n; i++) {
         if (strcmp(value, names[i]) == 0) {
             *ret = (int)i;

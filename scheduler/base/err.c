@@ -11,6 +11,13 @@
 
 #include "base/str.h"
 
+#ifdef __clang_analyzer__ /* the definitions themselves */
+#undef err_set
+#undef err_context
+#undef err_at
+#undef err_nomem
+#endif
+
 /* Cuts a half multi-byte character off the end; what may not reach a log or a terminal becomes a question mark. */
 static void clean_text(char *text, bool was_cut)
 {

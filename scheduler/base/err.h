@@ -35,11 +35,20 @@ const char *err_format(const struct err *err, char *out, size_t n);
 int err_nomem(struct err *err);
 
 /* Programming errors: stays on in release builds, prints the place and aborts. Never for outside input. */
-#define check(cond) (SP_LIKELY(cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond))
+#define check(cond)             (SP_LIKELY(cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond))
+#define check_unreachable(what) check_failed(__FILE__, __LINE__, what)
 _Noreturn void check_failed(const char *file, int line, const char *what);
 /* Costly walks: debug builds only. */
 #ifdef SP_DEBUG
 #define check_slow(cond) check(cond)
 #else
 #define check_slow(cond) ((void)sizeof(cond))
+#endif
+
+/* The analyzer sees one file at a time: that no error is 0 has to be told. */
+#ifdef __clang_analyzer__
+#define err_set(err, code, ...)         ((void)err_set(err, code, __VA_ARGS__), (code))
+#define err_context(err, ...)           ((void)err_context(err, __VA_ARGS__), -1)
+#define err_at(err, file, line, column) ((void)err_at(err, file, line, column), -1)
+#define err_nomem(err)                  ((void)err_nomem(err), -1)
 #endif

@@ -87,8 +87,7 @@ static const struct key_scope *find_scope(const struct keytab *tab, const char *
             return &tab->scopes[i];
         }
     }
-    check(!"scope of the key table");
-    return NULL;
+    check_unreachable("scope of the key table");
 }
 
 int keytab_list_alloc(const struct walk *w, uint32_t n, size_t size, void **ret, struct err *err)
@@ -292,6 +291,7 @@ static int read_file(const struct walk *w, const struct yaml_node *v, struct str
     if (rc != 0) {
         return rc;
     }
+    check(name.n > 0);
     if (memchr(name.p, '\0', name.n) != NULL) {
         err_set(err, -EINVAL, "a path cannot hold a NUL byte");
         return keytab_fail(w, v, err);

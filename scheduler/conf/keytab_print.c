@@ -382,8 +382,7 @@ static const struct key_scope *scope_of(const struct keytab *tab, const char *na
             return &tab->scopes[i];
         }
     }
-    check(!"scope of the key table");
-    return NULL;
+    check_unreachable("scope of the key table");
 }
 
 static void print_elements(const struct printer *pr, const struct key_row *row, const char *at,

@@ -230,10 +230,10 @@ static void count_top_reason(const struct decide *x, struct decision_record *r)
     for (uint32_t i = 0; i < x->d.n_asked; i++) {
         n[x->d.verdicts[i].reason < REASON_COUNT ? x->d.verdicts[i].reason : 0]++;
     }
-    for (uint16_t i = 1; i < REASON_COUNT; i++) {
+    for (uint32_t i = 1; i < REASON_COUNT; i++) {
         if (n[i] > r->n_top_reason) {
             r->n_top_reason = n[i];
-            r->top_reason = i;
+            r->top_reason = (uint16_t)i;
         }
     }
 }

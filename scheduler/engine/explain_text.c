@@ -158,8 +158,8 @@ static void write_sentence(struct writer *w, const struct explanation *x)
 /* ---- the table of the best ---- */
 
 struct column {
-    uint32_t at; /* position in terms */
     const char *head;
+    uint32_t at; /* position in terms */
     uint32_t width;
 };
 

@@ -68,10 +68,10 @@ static int collect_names(struct cluster_places *p, const struct latency_row *row
     for (uint32_t i = 0; i < n; i++) {
         const struct latency_row *row = &rows[p->order[i]];
         struct str name = by_to ? row->to : row->from;
-        struct named_point *last = by_to ? (p->tos.n > 0 ? &p->tos.p[p->tos.n - 1] : NULL)
-                                         : (p->froms.n > 0 ? &p->froms.p[p->froms.n - 1] : NULL);
-        if (last != NULL && str_eq(last->name, name)) {
-            last->n++;
+        struct named_point *points = by_to ? p->tos.p : p->froms.p;
+        size_t n_points = by_to ? p->tos.n : p->froms.n;
+        if (n_points > 0 && str_eq(points[n_points - 1].name, name)) {
+            points[n_points - 1].n++;
             continue;
         }
         struct named_point point = {.name = name, .first = i, .n = 1};
@@ -121,7 +121,8 @@ static int ensure(struct cluster *c, struct err *err)
 {
     struct cluster_places *p = c->places;
     if (p != NULL) {
-        return p->settings == c->settings && p->rows == c->settings->latency.rows.p
+        return p->settings != NULL && p->settings == c->settings &&
+                       p->rows == c->settings->latency.rows.p
                    ? 0
                    : index_table(p, c->settings, err);
     }

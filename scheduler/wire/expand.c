@@ -220,6 +220,7 @@ static int derive(struct expand *x, const char *kind, struct str ns, struct str 
         (fresh && VEC_PUSH(&x->derived_n, 0u, LIMIT_SYMBOLS) != 0)) {
         return -ENOMEM;
     }
+    check(number < x->derived_n.n);
     x->derived_n.p[number] += n;
     return 0;
 }
@@ -232,7 +233,7 @@ static uint32_t derived(const struct expand *x, const char *kind)
     uint32_t number = len < 0 || (size_t)len >= sizeof key
                           ? UINT32_MAX
                           : name_map_find(x->derived, (struct str){key, (size_t)len});
-    return number == UINT32_MAX ? 0 : x->derived_n.p[number];
+    return number >= x->derived_n.n ? 0 : x->derived_n.p[number];
 }
 
 /* Kinds that own and are owned: by kind, namespace and name, whatever the API version. */
@@ -244,7 +245,7 @@ static const struct controller *loaded_controller(const struct expand *x, const 
     uint32_t number = len < 0 || (size_t)len >= sizeof key
                           ? UINT32_MAX
                           : name_map_find(x->derived, (struct str){key, (size_t)len});
-    return number == UINT32_MAX ? NULL : &x->im->controllers.p[x->derived_n.p[number] - 1];
+    return number >= x->derived_n.n ? NULL : &x->im->controllers.p[x->derived_n.p[number] - 1];
 }
 
 static int index_controllers(struct expand *x)

@@ -224,7 +224,7 @@ bool dec_i32(struct k8s_dec *d, int32_t *ret)
 
 bool dec_time(struct k8s_dec *d, int64_t *ret_ms)
 {
-    struct str s;
+    struct str s = STR_NONE;
     const char *at = (scan_peek(&d->s), d->s.p);
     if (!dec_str(d, &s)) {
         return false;

@@ -385,6 +385,9 @@ static inline bool push(struct scan *s, struct skip_stack *st, const char *p, bo
         return fail_at(s, p, "nested too deeply");
     }
     uint64_t bit = 1ull << (st->n % 64);
+    if (bit == 1) {
+        st->kinds[st->n / 64] = 0;
+    }
     if (object) {
         st->kinds[st->n / 64] |= bit;
     } else {

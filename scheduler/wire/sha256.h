@@ -16,6 +16,6 @@ struct sha256 {
 
 void sha256_init(struct sha256 *s);
 void sha256_init_portable(struct sha256 *s); /* never the processor's instructions: for tests */
-void sha256_update(struct sha256 *s, const void *p, size_t n);
+void sha256_update(struct sha256 *s, const void *data, size_t n);
 void sha256_final(struct sha256 *s, uint8_t ret[32]);
 void sha256_hex(const uint8_t digest[32], char ret[65]);

@@ -62,10 +62,14 @@ static uint32_t below(struct world *w, uint32_t n)
     return (uint32_t)rng_below(&w->rng, n);
 }
 
-static struct str text(struct world *w, const char *fmt, unsigned a)
+SP_PRINTF(2, 3) static struct str text(struct world *w, const char *fmt, ...)
 {
     char out[64];
-    int n = snprintf(out, sizeof out, fmt, a);
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(out, sizeof out, fmt, ap);
+    va_end(ap);
+    assert_in_range(n, 0, sizeof out - 1);
     return arena_str(&w->arena, (struct str){out, (size_t)n});
 }
 

@@ -476,6 +476,28 @@ static void test_table_is_well_formed(void **state)
     }
 }
 
+/* The reader of a fact stops at the first row behind it. */
+static void test_rows_stand_in_the_order_of_the_facts(void **state)
+{
+    size_t n;
+    const struct conv_row *rows = conventions_rows(&n);
+    bool seen[CONV_FACTS] = {false};
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        assert_in_range(rows[i].fact, 0, CONV_FACTS - 1);
+        seen[rows[i].fact] = true;
+        if (i > 0 && rows[i].fact < rows[i - 1].fact) {
+            fail_msg("row %zu (%s) stands behind a row of a later fact (%s)", i, rows[i].key,
+                     rows[i - 1].key);
+        }
+    }
+    for (size_t fact = 0; fact < CONV_FACTS; fact++) {
+        if (!seen[fact]) {
+            fail_msg("no row tells fact %zu", fact);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +513,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_configured_pools_win, set_up, tear_down),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_table_is_well_formed),
+        cmocka_unit_test(test_rows_stand_in_the_order_of_the_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,7 +164,7 @@ static void test_distance_when_no_table_helps(void **state)
 {
     static const struct demand_share br[] = {{STR("BR-SP"), 1}};
     struct fixture *f = *state;
-    struct geo_point a, b;
+    struct geo_point a = {0}, b = {0};
     node_ix n = put(f, "n", "eu-central-1", NULL, NULL);
     struct latency_value v = judge(f, n, br, 1);
     assert_true(geo_find(STR("BR-SP"), &a) && geo_find(STR("eu-central-1"), &b));

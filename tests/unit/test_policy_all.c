@@ -43,7 +43,7 @@ static uint32_t pick(struct rng *r, uint32_t n)
     return (uint32_t)(rng_next(r) % n);
 }
 
-static char *text(struct world *w, const char *fmt, ...)
+SP_PRINTF(2, 3) static char *text(struct world *w, const char *fmt, ...)
 {
     char *p = arena_alloc(&w->arena, 256);
     va_list ap;

@@ -58,8 +58,7 @@ static void test_refused(void **state)
                                       "{\"Pod\":{}} x",
                                       "{\"Pod\":{\"metadata\":{\"name\":5}}}",
                                       "{\"Pod\":{},\"Nodes\":{\"items\":[{}]}}",
-                                      "{\"Pod\":{},"
-                                      "\"NodeNames\":[\"a\\u0000\"]}"};
+                                      "{\"Pod\":{},\"NodeNames\":[\"a\\u0000\"]}"};
     (void)state;
     for (size_t i = 0; i < SP_COUNTOF(bad); i++) {
         struct err err = ERR_NONE;
