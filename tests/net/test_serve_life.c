@@ -178,7 +178,9 @@ static void refused_starts(void **state)
         {{NULL}, 2, "no cluster: give --kubeconfig FILE or --snapshot PATH"},
         {{"--kubeconfig", "/does/not/exist", NULL}, 1, "cannot read /does/not/exist"},
         {{"--kubeconfig", "x", "--snapshot", SNAPSHOT, NULL}, 2, "give one of them"},
-        {{"--snapshot", SNAPSHOT, "--api-timeout", "0", NULL}, 2, "--api-timeout: expected more than 0"},
+        {{"--snapshot", SNAPSHOT, "--api-timeout", "0", NULL},
+         2,
+         "--api-timeout: expected more than 0"},
         {{"--snapshto", SNAPSHOT, NULL}, 2, "did you mean --snapshot?"},
         {{"--snapshot", NULL}, 2, "needs a value"},
         {{"--snapshot", SNAPSHOT, "--decide", "decisiv", NULL}, 2, "did you mean decisive?"},
@@ -192,7 +194,8 @@ static void refused_starts(void **state)
          "/does/not/exist.yaml"},
     };
     (void)state;
-    assert_int_equal(setenv("HOME", "/does/not/exist", 1), 0); /* whoever runs this may have a cluster */
+    assert_int_equal(setenv("HOME", "/does/not/exist", 1),
+                     0); /* whoever runs this may have a cluster */
     assert_int_equal(unsetenv("KUBECONFIG"), 0);
     assert_int_equal(unsetenv("KUBERNETES_SERVICE_HOST"), 0);
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
