@@ -1,5 +1,6 @@
 /* Request heads: lines "key:value" and a target, judged as the daemon judges them; only defined answers come out.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
