@@ -352,8 +352,8 @@ static void broken_bodies_are_400(void **state)
         "{\"Pod\":{\"metadata\":{\"name\":7}},\"NodeNames\":[\"a\"]}",
         "{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"NodeNames\":[5]}",
         "{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"NodeNames\":\"a\"}",
-        "{\"Pod\":{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"many\"}}}]}},"
-        "\"NodeNames\":[\"a\"]}",
+        ("{\"Pod\":{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"many\"}}}]}},"
+         "\"NodeNames\":[\"a\"]}"),
         "{\"Pod\":{\"metadata\":{\"name\":\"p\"}},\"NodeNames\":[NaN]}",
     };
     (void)state;
