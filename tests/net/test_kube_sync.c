@@ -132,7 +132,7 @@ static void list_drips(void **state)
                    1); /* never silent for long, never done: 20 patiences */
     world_serve(&w);
     world_expect_fallback(&w, "early");
-    for (int i = 0; i < 3 && net_metric(&w.s, RESTARTS("nodes", "silent")) < 1; i++) {
+    for (int i = 0; i < 6 && net_metric(&w.s, RESTARTS("nodes", "silent")) < 1; i++) {
         (void)sleep(3);
     }
     world_wait_metric(&w, RESTARTS("nodes", "silent"), 1);

@@ -8,7 +8,7 @@
 #include "support/net_client.h"
 
 #define PATIENCE "400ms"
-#define SOON_MS  8000
+#define SOON_MS  20000
 #define RESTARTS(resource, reason) \
     "spawnpoint_watch_restarts_total{resource=\"" resource "\",reason=\"" reason "\"}"
 #define RELISTS "spawnpoint_relists_total{resource=\"nodes\"}"
