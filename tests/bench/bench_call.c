@@ -178,7 +178,7 @@ static void open_world(struct world *w, bool patient)
     buf_init(&w->reply, LIMIT_REPLY_BYTES);
     jsonc_init();
     if (source_open(&w->source, w->args.snapshots, 1, &err) != 0 ||
-        state_open(&w->state, &w->args, &w->source, &err) != 0) {
+        state_open(&w->state, &w->args, &w->source, NULL, &err) != 0) {
         remove_files(w);
         bench_die("state", err_format(&err, text, sizeof text));
     }

@@ -31,7 +31,7 @@ static void open_once(void)
     arena_init(&arena, 16u << 20);
     buf_init(&reply, LIMIT_REPLY_BYTES);
     if (source_open(&source, snapshot, 1, &err) != 0 ||
-        state_open(&st, &args, &source, &err) != 0) {
+        state_open(&st, &args, &source, NULL, &err) != 0) {
         abort();
     }
     lab_init(&lab, &st);

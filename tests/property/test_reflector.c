@@ -66,6 +66,7 @@ struct sim {
 
 static struct sim *current;
 
+SP_PRINTF(1, 2)
 static void stop(const char *fmt, ...)
 {
     va_list args;
@@ -78,6 +79,7 @@ static void stop(const char *fmt, ...)
     exit(1);
 }
 
+SP_PRINTF(2, 3)
 static void say(const struct sim *m, const char *fmt, ...)
 {
     va_list args;

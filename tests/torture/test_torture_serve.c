@@ -56,7 +56,7 @@ static int open_daemon(void **state)
     jsonc_init();
     args = (struct serve_args){.config = CONFIG, .snapshots = {snapshots[0]}, .n_snapshots = 1};
     assert_int_equal(source_open(&source, snapshots, 1, &err), 0);
-    assert_int_equal(state_open(&st, &args, &source, &err), 0);
+    assert_int_equal(state_open(&st, &args, &source, NULL, &err), 0);
     lab_init(&lab, &st);
     routes = (struct routes_admin){
         .st = &st, .lab = &lab, .loopback = true, .in_flight = none, .connections = none};
@@ -377,7 +377,7 @@ static bool open_scenario(void *ctx)
     torture_begin();
     int rc = source_open(&src, snapshots, 1, &err);
     bool opened = rc == 0;
-    rc = opened ? state_open(&one, &args, &src, &err) : rc;
+    rc = opened ? state_open(&one, &args, &src, NULL, &err) : rc;
     torture_end();
     if (rc == 0) {
         state_close(&one);

@@ -35,7 +35,7 @@ static int open_state(void **state)
     arena_init(&arena, LIMIT_REQUEST_ARENA);
     buf_init(&reply, LIMIT_REPLY_BYTES);
     if (source_open(&source, snapshot, 1, &err) != 0 ||
-        state_open(&st, &args, &source, &err) != 0) {
+        state_open(&st, &args, &source, NULL, &err) != 0) {
         print_error("%s\n", err.text);
         return -1;
     }

@@ -130,7 +130,7 @@ static void test_pod_level_stands_in(void **state)
 static void test_defaults_fill_only_what_is_missing(void **state)
 {
     (void)state;
-    struct pod_desc d = POD({.requests = LIST(CPU(0))}, {0});
+    struct pod_desc d = POD({.requests = LIST(CPU(0))}, {.init = false});
     struct pod_requests r = ask(&d, false);
     assert_int_equal(r.n, 0);
     assert_int_equal(r.nonzero_cpu_milli, 100); /* an explicit 0 stays 0 */
