@@ -274,7 +274,7 @@ static int read_server(struct kubeconfig *k, const struct file *f, const struct 
     while (server.n > 0 && server.p[server.n - 1] == '/') {
         server.n--;
     }
-    if (!ok || memchr(server.p, '?', server.n) != NULL || memchr(server.p, '@', server.n) != NULL) {
+    if (!ok || str_contains(server, STR("?")) || str_contains(server, STR("@"))) {
         (void)err_set(err, -EINVAL, "server: expected https://HOST[:PORT][/PATH]");
         return place(f, map, "server", err);
     }
