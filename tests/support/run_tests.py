@@ -88,6 +88,22 @@ def judge(code, text):
     return passed, failed, skipped
 
 
+def report(result, totals):
+    """Prints one program's result; the totals with it."""
+    test, code, text, seconds = result
+    passed, failed, skipped = judge(code, text)
+    word = "FAIL" if failed else "skip" if skipped and not passed else "ok"
+    print(f"{word:4} {test['name']}: {passed} passed, {len(failed)} failed, {len(skipped)} skipped ({seconds:.1f} s)")
+    for name in skipped:
+        print(f"     skipped: {name}")
+    if failed:
+        print("\n".join("     | " + line for line in text.rstrip().split("\n")[-120:]))
+        for name in failed:
+            print(f"     failed: {name}")
+    sys.stdout.flush()
+    return [totals[0] + passed, totals[1] + len(failed), totals[2] + len(skipped)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
@@ -96,22 +112,20 @@ def main():
     parser.add_argument("--prefix", default="")
     args = parser.parse_args()
     tests = [t for t in list_tests(args.build) if not args.label or set(args.label) & set(t["labels"])]
+    prefix = shlex.split(args.prefix)
+    timed = [t for t in tests if "net" in t["labels"]]
     totals = [0, 0, 0]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        waiting = [pool.submit(run_one, t, shlex.split(args.prefix)) for t in tests]
+        waiting = [pool.submit(run_one, t, prefix) for t in tests if t not in timed]
         for done in concurrent.futures.as_completed(waiting):
-            test, code, text, seconds = done.result()
-            passed, failed, skipped = judge(code, text)
-            totals = [totals[0] + passed, totals[1] + len(failed), totals[2] + len(skipped)]
-            word = "FAIL" if failed else "skip" if skipped and not passed else "ok"
-            print(f"{word:4} {test['name']}: {passed} passed, {len(failed)} failed, {len(skipped)} skipped ({seconds:.1f} s)")
-            for name in skipped:
-                print(f"     skipped: {name}")
-            if failed:
-                print("\n".join("     | " + line for line in text.rstrip().split("\n")[-120:]))
-                for name in failed:
-                    print(f"     failed: {name}")
-            sys.stdout.flush()
+            totals = report(done.result(), totals)
+    for test in timed:  # they keep real deadlines: one at a time, and once more (it is said) on a machine that stalled
+        result = run_one(test, prefix)
+        if judge(*result[1:3])[1]:
+            report(result, totals)
+            print(f"     once more, alone: {test['name']}")
+            result = run_one(test, prefix)
+        totals = report(result, totals)
     print("%d passed, %d failed, %d skipped" % tuple(totals))
     return 1 if totals[1] or not totals[0] else 0
 
