@@ -201,6 +201,32 @@ static int twin_error(const char *name, struct str bytes, uint32_t first, uint32
     return err_at(err, name, line_of_row(name, bytes, later), 1);
 }
 
+/* The rows of a table in the order of `cmp`, copied into the arena; a row that stands twice is an error with its place. */
+static int keep_rows(struct arena *a, const char *name, struct str bytes, const void *rows,
+                     size_t n, size_t size, int (*cmp)(const void *, uint32_t, uint32_t),
+                     void **ret, struct err *err)
+{
+    uint32_t first = 0, later = 0, *order = NULL;
+    char *kept = NULL;
+    int rc = find_twin(rows, n, cmp, &first, &later, &order, err);
+    if (rc == 0 && later < n) {
+        rc = twin_error(name, bytes, first, later, err);
+    }
+    if (rc == 0) {
+        kept = arena_calloc(a, n > 0 ? n : 1, size);
+        rc = kept != NULL ? 0 : err_nomem(err);
+    }
+    if (rc == 0) {
+        check(n == 0 || (kept != NULL && order != NULL));
+        for (size_t i = 0; i < n; i++) {
+            memcpy(kept + i * size, (const char *)rows + order[i] * size, size);
+        }
+        *ret = kept;
+    }
+    mem_free(order);
+    return rc;
+}
+
 /* ---- latency ---- */
 
 static int collect_latency(struct settings *s, const char *name, struct str bytes,
@@ -235,27 +261,16 @@ int config_read_latency_bytes(struct settings *s, const char *name, struct str b
                               struct err *err)
 {
     latency_rows rows = {0};
-    uint32_t first = 0, later = 0, *order = NULL;
-    struct latency_row *kept = NULL;
+    void *kept = NULL;
     int rc = collect_latency(s, name, bytes, &rows, err);
     if (rc == 0) {
-        rc = find_twin(rows.p, rows.n, latency_key_cmp, &first, &later, &order, err);
-    }
-    if (rc == 0 && later < rows.n) {
-        rc = twin_error(name, bytes, first, later, err);
+        rc = keep_rows(&s->arena, name, bytes, rows.p, rows.n, sizeof *rows.p, latency_key_cmp,
+                       &kept, err);
     }
     if (rc == 0) {
-        kept = arena_calloc(&s->arena, rows.n > 0 ? rows.n : 1, sizeof *kept);
-        rc = kept != NULL ? 0 : err_nomem(err);
-    }
-    if (rc == 0) {
-        for (size_t i = 0; i < rows.n; i++) {
-            kept[i] = rows.p[order[i]];
-        }
         s->latency.rows.p = kept;
         s->latency.rows.n = (uint32_t)rows.n;
     }
-    mem_free(order);
     VEC_DONE(&rows);
     return rc;
 }
@@ -326,28 +341,17 @@ int config_read_prices_bytes(struct settings *s, const char *name, struct str by
                              struct err *err)
 {
     price_rows rows = {0};
-    uint32_t first = 0, later = 0, *order = NULL;
-    struct price_row *kept = NULL;
+    void *kept = NULL;
     int rc = collect_prices(s, name, bytes, &rows, err);
     if (rc == 0) {
-        rc = find_twin(rows.p, rows.n, price_key_cmp, &first, &later, &order, err);
-    }
-    if (rc == 0 && later < rows.n) {
-        rc = twin_error(name, bytes, first, later, err);
+        rc = keep_rows(&s->arena, name, bytes, rows.p, rows.n, sizeof *rows.p, price_key_cmp, &kept,
+                       err);
     }
     if (rc == 0) {
-        kept = arena_calloc(&s->arena, rows.n > 0 ? rows.n : 1, sizeof *kept);
-        rc = kept != NULL ? 0 : err_nomem(err);
-    }
-    if (rc == 0) {
-        for (size_t i = 0; i < rows.n; i++) {
-            kept[i] = rows.p[order[i]];
-        }
         s->prices.rows.p = kept;
         s->prices.rows.n = (uint32_t)rows.n;
         s->prices.sorted = true;
     }
-    mem_free(order);
     VEC_DONE(&rows);
     return rc;
 }
